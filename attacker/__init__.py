@@ -1,0 +1,1 @@
+"""What happens in an attack pod, and what its results mean; knows nothing of workflows."""

@@ -1,0 +1,325 @@
+"""Reading the files that vegeta writes: Go's gob encoding, straight into columns, without Go.
+
+Every message has its length before it, so response bodies and headers are passed over for free, and a file that
+ends in the middle of one is seen to be cut. Source: https://pkg.go.dev/encoding/gob.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from attacker import gobloop
+from attacker.exits import RunBrokenError
+from attacker.results import Ints, Results, Text
+
+__all__ = ["GobFile", "compile_ahead", "read_batches", "read_gob"]
+
+_ROWS_A_BATCH = 1 << 17
+_CHUNK_BYTES = 1 << 22
+_STRUCT, _COMMON_NAME, _COMMON_ID, _STRUCT_FIELDS = 2, 0, 1, 1  # field numbers of gob's own wireType
+_INT, _UINT, _BYTES, _STRING = 2, 3, 5, 6  # gob's ids of its basic types
+_RESULT_FIELDS = (
+    ("Attack", _STRING),
+    ("Seq", _UINT),
+    ("Code", _UINT),
+    ("Timestamp", None),
+    ("Latency", _INT),
+    ("BytesOut", _UINT),
+    ("BytesIn", _UINT),
+    ("Error", _STRING),
+    ("Body", _BYTES),
+    ("Method", _STRING),
+    ("URL", _STRING),
+    ("Headers", None),
+)
+
+
+class _Bytes(Protocol):
+    """What can be read from: a file, a pipe, standard input."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GobFile:
+    """What one results file held."""
+
+    results: Results
+    trailing_bytes: int
+    """Bytes of a last record that was cut off; 0 in a whole file."""
+
+
+def read_gob(stream: BinaryIO, *, name: str) -> GobFile:
+    """Read all complete records of a results file.
+
+    Args:
+        stream: the file, opened unbuffered or not.
+        name: what errors call it.
+
+    Raises:
+        RunBrokenError: it is empty, no vegeta file, or damaged; the text names the file and the byte.
+    """
+    reader = _Reader(stream, name)
+    return GobFile(Results.joined(list(reader.batches())), reader.trailing_bytes)
+
+
+def read_batches(stream: BinaryIO, *, name: str) -> Iterator[Results]:
+    """Read a results file piece by piece, in bounded memory. Raises as `read_gob` does, and where the file is cut."""
+    reader = _Reader(stream, name)
+    yield from reader.batches()
+    if reader.trailing_bytes:
+        raise reader.broken(reader.offset, f"the last record is cut after {reader.trailing_bytes} bytes")
+
+
+def compile_ahead() -> None:
+    """Compile the decoding loop for this machine and keep it, so that the first report need not."""
+    reader = _Reader(io.BytesIO(), "nothing")
+    reader.decode(np.uint64(0), *_new_columns(1), 0)
+
+
+@dataclass(slots=True)
+class _Strings:
+    """The distinct strings so far, as the loop keeps them: hash slots, starts, lengths, counts, bytes."""
+
+    slots: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros(1 << 12, np.int32))
+    starts: Ints = field(default_factory=lambda: np.zeros(1 << 11, np.int64))
+    lengths: Ints = field(default_factory=lambda: np.zeros(1 << 11, np.int64))
+    used: Ints = field(default_factory=lambda: np.array([1, 0], np.int64))  # code 0 is "", which gob leaves out
+    pool: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros(1 << 18, np.uint8))
+
+    def as_tuple(self) -> tuple[npt.NDArray[np.generic], ...]:
+        return self.slots, self.starts, self.lengths, self.used, self.pool
+
+    def grow(self, by_bytes: int) -> None:
+        """Make room for as many strings again, and put the known ones into their new slots."""
+        values = [self.pool[start : start + length] for start, length in self._spans()]
+        grown = _Strings(
+            slots=np.zeros(2 * len(self.slots), np.int32),
+            starts=np.zeros(2 * len(self.starts), np.int64),
+            lengths=np.zeros(2 * len(self.lengths), np.int64),
+            pool=np.zeros(2 * len(self.pool) + by_bytes, np.uint8),
+        )
+        for value in values:
+            gobloop._intern(value, 0, len(value), grown.as_tuple())  # noqa: SLF001  (its other half)
+        self.slots, self.starts, self.lengths, self.used, self.pool = (
+            grown.slots,
+            grown.starts,
+            grown.lengths,
+            grown.used,
+            grown.pool,
+        )
+
+    def values(self) -> tuple[str, ...]:
+        spans = ((start, start + length) for start, length in self._spans())
+        return "", *(self.pool[start:stop].tobytes().decode("utf-8", "replace") for start, stop in spans)
+
+    def _spans(self) -> list[tuple[int, int]]:
+        count = int(self.used[0])
+        return list(zip(self.starts[1:count].tolist(), self.lengths[1:count].tolist(), strict=True))
+
+
+class _Reader:
+    """A results file on its way through a buffer of bounded size."""
+
+    def __init__(self, stream: _Bytes, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._data = np.zeros(_CHUNK_BYTES + gobloop.PADDING_BYTES, np.uint8)
+        self._at = 0
+        self._end = 0
+        self._passed = 0  # bytes of the file before the buffer
+        self._ended = False
+        self._strings = _Strings()
+
+    @property
+    def offset(self) -> int:
+        """Where in the file the next message begins."""
+        return self._passed + self._at
+
+    @property
+    def trailing_bytes(self) -> int:
+        """Bytes behind the last complete record, once all was read."""
+        return self._end - self._at
+
+    def broken(self, at: int, what: str) -> RunBrokenError:
+        """Say what is wrong at which byte."""
+        return RunBrokenError(f"{self._name}: byte {at}: {what}: give a results file that vegeta wrote")
+
+    def batches(self) -> Iterator[Results]:
+        """Yield the complete records in order, some at a time."""
+        type_id = self._read_types()
+        why = gobloop.MORE
+        while why != gobloop.MORE or not self._ended:
+            numbers, texts = _new_columns(_ROWS_A_BATCH)
+            why, row = self._fill_columns(type_id, numbers, texts)
+            if row:
+                yield self._as_results(numbers[:, :row], texts[:, :row])
+
+    def _fill_columns(self, type_id: np.uint64, numbers: Ints, texts: npt.NDArray[np.int32]) -> tuple[int, int]:
+        row = 0
+        while True:
+            why, row = self.decode(type_id, numbers, texts, row)
+            if why == gobloop.FULL:
+                return why, row
+            if why == gobloop.MORE:
+                if not self._read_more():
+                    return why, row
+            elif why == gobloop.STRINGS_FULL:
+                self._strings.grow(self._end - self._at)
+            else:
+                told = "a message of another type" if why == gobloop.FOREIGN else "a damaged record"
+                raise self.broken(self.offset, told)
+
+    def decode(
+        self, type_id: np.uint64, numbers: Ints, texts: npt.NDArray[np.int32], row: int
+    ) -> tuple[int, int]:
+        """Decode what the buffer holds into rows from `row` on; returns why it stopped and the next row."""
+        strings = self._strings.as_tuple()
+        why, self._at, row = gobloop.decode_rows(
+            self._data, self._at, self._end, row, type_id, numbers, texts, strings
+        )
+        return why, row
+
+    def _as_results(self, numbers: Ints, texts: npt.NDArray[np.int32]) -> Results:
+        timestamp_ns, seq, code, latency_ns, bytes_in, bytes_out = numbers
+        values = self._strings.values()
+        attack, error, method, url = (Text(codes, values) for codes in texts)
+        return Results(
+            timestamp_ns=timestamp_ns,
+            seq=seq,
+            code=code,
+            latency_ns=latency_ns,
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            attack=attack,
+            error=error,
+            method=method,
+            url=url,
+        )
+
+    def _read_more(self) -> bool:
+        """Move what is left to the front of the buffer and read on; False at the file's end."""
+        left = self._end - self._at
+        if left == len(self._data) - gobloop.PADDING_BYTES:  # one message fills it all
+            self._data = np.concatenate([self._data[:-gobloop.PADDING_BYTES], np.zeros_like(self._data)])
+        self._data[:left] = self._data[self._at : self._end].copy()
+        self._passed += self._at
+        self._at, self._end = 0, left
+        room = memoryview(self._data)[self._end : len(self._data) - gobloop.PADDING_BYTES]
+        count = self._stream.readinto(room) or 0
+        self._end += count
+        self._ended = count == 0
+        return count > 0
+
+    def _read_types(self) -> np.uint64:
+        """Read the type definitions before the first record.
+
+        Returns:
+            The id of vegeta's Result, as it stands before each record.
+        """
+        result_id = None
+        while True:
+            message = self._whole_message()
+            if message is None:
+                raise self._not_vegeta()
+            start, stop = message
+            try:
+                type_id, at = _signed(self._data, start)
+                if type_id >= 0:
+                    break
+                layout = _struct_layout(self._data[at:stop])
+            except (IndexError, UnicodeDecodeError) as error:
+                raise self._not_vegeta() from error
+            if layout is not None and layout[0] == "Result":
+                result_id = -type_id
+                self._check_layout(layout[1])
+            self._at = stop
+        if result_id != type_id:
+            raise self._not_vegeta()
+        return np.uint64(type_id * 2)
+
+    def _whole_message(self) -> tuple[int, int] | None:
+        """Find the next message in the buffer, reading on as needed; None where there is none."""
+        while True:
+            if self._at < self._end:
+                length, start = _unsigned(self._data, self._at)
+                if not 0 < length <= 1 << 20:
+                    return None
+                if start + length <= self._end:
+                    return start, start + length
+            if not self._read_more():
+                return None
+
+    def _check_layout(self, fields: tuple[tuple[str, int], ...]) -> None:
+        same = len(fields) == len(_RESULT_FIELDS) and all(
+            name == known and (basic is None or found == basic)
+            for (name, found), (known, basic) in zip(fields, _RESULT_FIELDS, strict=True)
+        )
+        if not same:
+            names = ", ".join(name for name, _ in fields)
+            raise self.broken(self.offset, f"results of an unknown vegeta, with the fields {names}")
+
+    def _not_vegeta(self) -> RunBrokenError:
+        if self.offset == 0 and self._end == 0:
+            return RunBrokenError(f"{self._name}: byte 0: the file is empty: nothing was measured, or nothing was kept")
+        return self.broken(self.offset, "this is no vegeta results file")
+
+
+def _new_columns(rows: int) -> tuple[Ints, npt.NDArray[np.int32]]:
+    return np.empty((6, rows), np.int64), np.empty((4, rows), np.int32)
+
+
+def _unsigned(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+    first = int(data[at])
+    if first < 128:
+        return first, at + 1
+    stop = at + 1 + 256 - first
+    return int.from_bytes(data[at + 1 : stop].tobytes(), "big"), stop
+
+
+def _signed(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+    value, at = _unsigned(data, at)
+    return (~(value >> 1) if value & 1 else value >> 1), at
+
+
+def _common(data: npt.NDArray[np.uint8], at: int) -> tuple[str, int, int]:
+    """Read a name and a type id; returns them and where they end."""
+    name, type_id, number = "", 0, -1
+    while True:
+        delta, at = _unsigned(data, at)
+        if delta == 0:
+            return name, type_id, at
+        number += delta
+        if number == _COMMON_NAME:
+            length, at = _unsigned(data, at)
+            name, at = data[at : at + length].tobytes().decode(), at + length
+        elif number == _COMMON_ID:
+            type_id, at = _signed(data, at)
+        else:
+            raise IndexError(number)
+
+
+def _struct_layout(data: npt.NDArray[np.uint8]) -> tuple[str, tuple[tuple[str, int], ...]] | None:
+    """Read a type definition; returns a struct's name and its fields' names and type ids, None for other kinds."""
+    kind, at = _unsigned(data, 0)
+    if kind - 1 != _STRUCT:
+        return None
+    name, fields, number = "", [], -1
+    while True:
+        delta, at = _unsigned(data, at)
+        if delta == 0:
+            return name, tuple(fields)
+        number += delta
+        if number == 0:
+            name, _, at = _common(data, at)
+        elif number == _STRUCT_FIELDS:
+            count, at = _unsigned(data, at)
+            for _ in range(count):
+                field_name, type_id, at = _common(data, at)
+                fields.append((field_name, type_id))
+        else:
+            raise IndexError(number)

@@ -1,0 +1,88 @@
+"""Planning: which vegeta process sends what, how fast, and when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attacker.duration import Duration
+from attacker.exits import InvalidLoadTestError
+from attacker.rate import Rate
+from attacker.targets import Target
+
+__all__ = ["Load", "Shard", "plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How hard each target is attacked."""
+
+    rate: Rate
+    """The rate of one target, all of its shards together."""
+    warmup: Duration
+    """Sent first and left out of every figure."""
+    duration: Duration
+    """What is measured, after the warm-up."""
+    shards: int
+    timeout: Duration
+    """Longest wait for one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One vegeta process: one target, a share of its rate."""
+
+    name: str
+    target: Target
+    url: str
+    rate: Rate
+    """This shard's own rate."""
+    warmup_requests: int
+    """The first of its requests; in no figure."""
+    requests: int
+    """What it is to send after them."""
+    delay_ns: int
+    """Its start after the common instant, so that the shards of a target take turns instead of sending in bursts."""
+    timeout: Duration
+
+    @property
+    def duration(self) -> Duration:
+        """What to tell vegeta so that it sends exactly the planned requests.
+
+        vegeta sends hit k at (k + 1) intervals and stops at the first hit after which the duration has passed, so half
+        an interval before the last one is due leaves no doubt; the interval itself is rounded down to whole nanoseconds.
+        """
+        return Duration((self.warmup_requests + self.requests) * self.rate.interval_ns - self.rate.interval_ns // 2)
+
+
+def plan(targets: Sequence[Target], load: Load, *, base_url: str) -> tuple[Shard, ...]:
+    """Share every target's requests out over its shards.
+
+    Returns:
+        One shard a process; the requests of a target's shards add up to rate times duration, cut to whole ones.
+
+    Raises:
+        InvalidLoadTestError: a shard would have nothing to send.
+    """
+    measured, warmup = load.rate.requests_in(load.duration), load.rate.requests_in(load.warmup)
+    if measured < load.shards:
+        raise InvalidLoadTestError(
+            f"duration is {load.duration}: at {load.rate} that is {measured} requests for {load.shards} "
+            f"shard{'s' if load.shards > 1 else ''}; give a longer duration, a higher rate or fewer shards"
+        )
+    return tuple(
+        Shard(
+            name=target.name if load.shards == 1 else f"{target.name}-{index}",
+            target=target,
+            url=target.at(base_url),
+            rate=load.rate.shared_by(load.shards),
+            warmup_requests=_share(warmup, load.shards, index),
+            requests=_share(measured, load.shards, index),
+            delay_ns=index * load.rate.interval_ns,
+            timeout=load.timeout,
+        )
+        for target in targets
+        for index in range(load.shards)
+    )
+
+
+def _share(total: int, shards: int, index: int) -> int:
+    return total // shards + (index < total % shards)

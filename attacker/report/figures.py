@@ -1,0 +1,141 @@
+"""The figures of a report, as `report.json` holds them: durations in whole nanoseconds, shares from 0 to 1."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+__all__ = [
+    "AttackFigures",
+    "ErrorCount",
+    "Figures",
+    "Judged",
+    "LagFigures",
+    "LatencyFigures",
+    "Report",
+    "Run",
+    "TargetFigures",
+    "Verdict",
+    "VerdictResult",
+]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class LatencyFigures(_Value):
+    """A latency's exact order statistics by nearest rank, and its mean cut to whole nanoseconds."""
+
+    min: int
+    mean: int
+    p50: int
+    p90: int
+    p95: int
+    p99: int
+    p99_9: int = Field(alias="p99.9")
+    p99_99: int = Field(alias="p99.99")
+    max: int
+
+
+class LagFigures(_Value):
+    """How late requests were sent."""
+
+    p50: int
+    p99: int
+    max: int
+
+
+class ErrorCount(_Value):
+    """What went wrong, and how often."""
+
+    error: str
+    count: int
+
+
+class Judged(_Value):
+    """An objective and what was measured of it; `met` is None where there was nothing to measure."""
+
+    objective: str
+    measured: float | None
+    met: bool | None
+
+
+class AttackFigures(_Value):
+    """How well the attacker kept to its plan; None where the rows do not tell."""
+
+    shards: int
+    sent: int
+    sent_ratio: float | None
+    start_skew_ns: int | None
+    lag_ns: LagFigures | None
+    seq_gaps: int
+    duplicates: int
+    throttled_ratio: float | None
+    max_in_flight: int
+
+
+class Figures(_Value):
+    """What was measured of one target, or of all."""
+
+    requests: int
+    expected: int | None
+    rate_per_s: float | None
+    """(n - 1) / (last - first)."""
+    throughput_per_s: float | None
+    """Successes over the time from the first request to the last answer."""
+    success: float | None
+    bytes_in: int
+    bytes_out: int
+    latency_ns: LatencyFigures | None
+    """As vegeta measured it: from the moment that the request was really sent."""
+    corrected_latency_ns: LatencyFigures | None
+    """From the moment that the request was due."""
+    status_codes: Mapping[str, int]
+    errors: tuple[ErrorCount, ...]
+    attack: AttackFigures
+
+
+class TargetFigures(Figures):
+    """One element of `report.json`'s `targets`."""
+
+    name: str
+    objectives: tuple[Judged, ...] = ()
+
+
+class VerdictResult(StrEnum):
+    """PASS, FAIL (an objective was missed) or INVALID (the measurement cannot be trusted)."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    INVALID = "INVALID"
+
+
+class Verdict(_Value):
+    """What the run comes to, and why."""
+
+    result: VerdictResult
+    reasons: tuple[str, ...]
+
+
+class Run(_Value):
+    """Which run was measured, where and how."""
+
+    id: str
+    started: str
+    """ISO 8601, UTC."""
+    ended: str
+    engine: str
+    loadtest: Mapping[str, JsonValue]
+    environment: Mapping[str, JsonValue]
+
+
+class Report(_Value):
+    """`report.json`, whole."""
+
+    schema_: int = Field(default=1, alias="schema")
+    run: Run
+    verdict: Verdict
+    targets: tuple[TargetFigures, ...]
+    overall: Figures
+    overall_objectives: tuple[Judged, ...] = ()

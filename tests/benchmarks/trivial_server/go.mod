@@ -1,0 +1,3 @@
+module loadtest/tests/benchmarks/trivial_server
+
+go 1.24
