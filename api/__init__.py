@@ -1,0 +1,1 @@
+"""The example API under test, its gunicorn settings and its image."""

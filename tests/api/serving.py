@@ -1,0 +1,93 @@
+"""A real gunicorn process that serves the API."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import httpx
+
+__all__ = ["COMMAND", "REPOSITORY", "Serving", "a_free_port", "refuses", "serving", "wait_until"]
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = ("-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api.main:app")
+"""What follows `python`, from the folder that holds `api`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A gunicorn process that answers."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    client: httpx.Client
+    log: Callable[[], str]
+    """All that it wrote to stderr so far."""
+
+    def workers(self) -> list[int]:
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def stop(self, *, timeout_s: float = 15) -> int:
+        """Ask it to stop and give its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+
+def wait_until(is_so: Callable[[], object], *, timeout_s: float = 15) -> None:
+    """Wait, but not for ever, until a condition holds."""
+    end = time.monotonic() + timeout_s
+    while not (seen := is_so()):
+        assert time.monotonic() < end, f"after {timeout_s} s {is_so} was still {seen!r}"
+        time.sleep(0.02)
+
+
+def a_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port: int = unused.getsockname()[1]
+        return port
+
+
+def refuses(port: int) -> bool:
+    """Tell whether nothing listens at a port of the loopback address."""
+    with socket.socket() as visitor:
+        return visitor.connect_ex(("127.0.0.1", port)) != 0
+
+
+@contextmanager
+def serving(
+    *, workers: int = 1, inherit: socket.socket | None = None, folder: Path = REPOSITORY, **environment: str
+) -> Iterator[Serving]:
+    """Start the API in a folder, at a free port or on a socket that is handed over, and stop it in the end."""
+    port = inherit.getsockname()[1] if inherit else a_free_port()
+    bind = f"fd://{inherit.fileno()}" if inherit else f"127.0.0.1:{port}"
+    settings = {"API_BIND": bind, "API_WORKERS": str(workers), "PYTHONPATH": str(REPOSITORY), **environment}
+    argv = [sys.executable, *(str(REPOSITORY / word) if "/" in word else word for word in COMMAND)]
+    with TemporaryFile() as log, httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        process = subprocess.Popen(
+            argv, cwd=folder, env={**os.environ, **settings}, stderr=log, pass_fds=[inherit.fileno()] if inherit else []
+        )
+
+        def said() -> str:
+            return os.pread(log.fileno(), 1_000_000, 0).decode()
+
+        def answers() -> bool:
+            assert process.poll() is None, said()
+            return not refuses(port)
+
+        try:
+            if inherit:
+                inherit.close()
+            wait_until(answers)
+            client.get("/health", timeout=15).raise_for_status()
+            yield Serving(process=process, port=port, client=client, log=said)
+        finally:
+            process.terminate()
+            process.wait(30)
