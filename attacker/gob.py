@@ -174,14 +174,10 @@ class _Reader:
                 told = "a message of another type" if why == gobloop.FOREIGN else "a damaged record"
                 raise self.broken(self.offset, told)
 
-    def decode(
-        self, type_id: np.uint64, numbers: Ints, texts: npt.NDArray[np.int32], row: int
-    ) -> tuple[int, int]:
+    def decode(self, type_id: np.uint64, numbers: Ints, texts: npt.NDArray[np.int32], row: int) -> tuple[int, int]:
         """Decode what the buffer holds into rows from `row` on; returns why it stopped and the next row."""
         strings = self._strings.as_tuple()
-        why, self._at, row = gobloop.decode_rows(
-            self._data, self._at, self._end, row, type_id, numbers, texts, strings
-        )
+        why, self._at, row = gobloop.decode_rows(self._data, self._at, self._end, row, type_id, numbers, texts, strings)
         return why, row
 
     def _as_results(self, numbers: Ints, texts: npt.NDArray[np.int32]) -> Results:
@@ -205,7 +201,7 @@ class _Reader:
         """Move what is left to the front of the buffer and read on; False at the file's end."""
         left = self._end - self._at
         if left == len(self._data) - gobloop.PADDING_BYTES:  # one message fills it all
-            self._data = np.concatenate([self._data[:-gobloop.PADDING_BYTES], np.zeros_like(self._data)])
+            self._data = np.concatenate([self._data[: -gobloop.PADDING_BYTES], np.zeros_like(self._data)])
         self._data[:left] = self._data[self._at : self._end].copy()
         self._passed += self._at
         self._at, self._end = 0, left

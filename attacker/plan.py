@@ -32,7 +32,7 @@ class Shard:
 
     name: str
     target: Target
-    url: str
+    """With its whole URL."""
     rate: Rate
     """This shard's own rate."""
     warmup_requests: int
@@ -71,8 +71,7 @@ def plan(targets: Sequence[Target], load: Load, *, base_url: str) -> tuple[Shard
     return tuple(
         Shard(
             name=target.name if load.shards == 1 else f"{target.name}-{index}",
-            target=target,
-            url=target.at(base_url),
+            target=target.at(base_url),
             rate=load.rate.shared_by(load.shards),
             warmup_requests=_share(warmup, load.shards, index),
             requests=_share(measured, load.shards, index),

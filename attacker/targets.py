@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-__all__ = ["Target", "check_base_url", "default_name", "parse_target_line"]
+__all__ = ["Target", "check_absolute_url", "default_name", "parse_target_line"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
@@ -64,9 +64,9 @@ class Target(BaseModel):
         _check_body(self)
         return self
 
-    def at(self, base_url: str) -> str:
-        """Give the whole URL of this target on the API at `base_url`."""
-        return base_url.rstrip("/") + self.url if self.url.startswith("/") else self.url
+    def at(self, base_url: str) -> Self:
+        """Give this target with its whole URL, a path being one on the API at `base_url`."""
+        return self.model_copy(update={"url": base_url.rstrip("/") + self.url}) if self.url.startswith("/") else self
 
     def without_secrets(self) -> Self:
         """Hide the values of all headers but those known to hold no secret, for logs and reports."""
@@ -95,9 +95,9 @@ class Target(BaseModel):
         """Tell whether a status code is what this target's author expects."""
         return code in self.expected_status if self.expected_status else 200 <= code < 400
 
-    def as_vegeta_json(self, base_url: str) -> str:
+    def as_vegeta_json(self) -> str:
         """Render vegeta's JSON target format: one object on one line, the line feed included."""
-        target: dict[str, Any] = {"method": self.method, "url": self.at(base_url)}
+        target: dict[str, Any] = {"method": self.method, "url": self.url}
         if self.sent_headers:
             target["header"] = {name: [value] for name, value in self.sent_headers.items()}
         if self.body:
@@ -144,9 +144,11 @@ def _parse_headers(text: str) -> dict[str, str]:
     marks = list(_NEXT_HEADER.finditer(text))
     before = text[: marks[0].start()] if marks else text
     if before.strip():
-        raise ValueError(f"what follows the URL, {before.strip()!r}, is neither a header nor a JSON body: use the long form")
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return {mark["name"]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
+        raise ValueError(
+            f"what follows the URL, {before.strip()!r}, is neither a header nor a JSON body: use the long form"
+        )
+    ends = [*(mark.start() for mark in marks), len(text)][1:]
+    return {mark["name"]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=False)}
 
 
 def _parse_literal(text: str) -> object:
@@ -157,7 +159,9 @@ def _parse_literal(text: str) -> object:
             value = ast.literal_eval(text)
             json.dumps(value, allow_nan=False)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            raise ValueError(f"the body {text!r} is no JSON ({error.msg} at character {error.pos + 1}): mend it") from error
+            raise ValueError(
+                f"the body {text!r} is no JSON ({error.msg} at character {error.pos + 1}): mend it"
+            ) from error
         return value
 
 
@@ -178,31 +182,35 @@ def _check_url(url: str) -> None:
         raise ValueError(f"url is {url!r}: a URL has no spaces; write headers and body as fields of their own")
     if url.startswith("/") and not url.startswith("//"):
         return
-    check_base_url("url", url)
+    try:
+        check_absolute_url(url)
+    except ValueError as error:
+        shown = "" if "@" in url else f" is {url!r}"
+        raise ValueError(f"url{shown}: {error}, or a path such as /health") from error
 
 
-def check_base_url(field: str, url: str) -> None:
-    """Refuse what is no absolute http or https URL with a host.
+def check_absolute_url(url: str) -> None:
+    """Refuse what is no http or https URL with a host.
 
     Raises:
-        ValueError: naming field, value and remedy.
+        ValueError: with the remedy.
     """
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if usable and parts.username is not None:
-        raise ValueError(f"{field} names a user: URLs are written to reports, so give credentials as an Authorization header")
-    if not usable or re.search(r"\s", url):
-        raise ValueError(f"{field} is {url!r}: give a path such as /health or a URL with a host such as http://api:5000/health")
+    if not usable or re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise ValueError("give a URL with a host, such as http://api:5000/health")
+    if "@" in parts.netloc:
+        raise ValueError("URLs are written to reports: give credentials as an Authorization header")
 
 
 def _check_header(name: str, value: str) -> None:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"headers has {name!r}: a header's name holds letters, digits and '-' only")
     if _CONTROL.search(value) or not value.isascii():
-        raise ValueError(f"headers.{name} is {value!r}: a header's value is printable ASCII on one line")
+        raise ValueError(f"headers.{name} has a character that cannot be sent: give printable ASCII on one line")
 
 
 def _check_body(target: Target) -> None:

@@ -13,7 +13,7 @@ from attacker.report.figures import AttackFigures, ErrorCount, Figures, LagFigur
 from attacker.results import Ints, Results
 from attacker.schedule import duplicate_rows, max_in_flight, schedule_of, seq_gaps
 
-__all__ = ["MeasuredShard", "Sample", "figures_of", "is_answered", "nearest_rank", "sample_of"]
+__all__ = ["MeasuredShard", "Sample", "figures_of", "is_answered", "lag_figures", "nearest_rank", "sample_of"]
 
 _PERCENTILES = {
     "p50": Fraction(50, 100),
@@ -56,15 +56,15 @@ class Sample:
     throttled_ratio: float | None
 
     @classmethod
-    def joined(cls, samples: Sequence["Sample"]) -> "Sample":
-        """Put several targets' samples together."""
+    def joined(cls, samples: Sequence["Sample"], *, simultaneous: bool) -> "Sample":
+        """Put several targets' samples together; where they were not to start together, there is no skew to tell."""
         lags = [sample.lag_ns for sample in samples if sample.lag_ns is not None]
         return cls(
             results=Results.joined([sample.results for sample in samples]),
             lag_ns=_concatenated(lags) if len(lags) == len(samples) else None,
             succeeded=np.concatenate([sample.succeeded for sample in samples] or [np.empty(0, np.bool_)]),
             shards=sum(sample.shards for sample in samples),
-            origins_ns=tuple(origin for sample in samples for origin in sample.origins_ns),
+            origins_ns=tuple(origin for sample in samples for origin in sample.origins_ns) if simultaneous else (),
             seq_gaps=sum(sample.seq_gaps for sample in samples),
             duplicates=sum(sample.duplicates for sample in samples),
             throttled_ratio=_largest(sample.throttled_ratio for sample in samples),
@@ -165,7 +165,7 @@ def _attack(sample: Sample, expected: int | None) -> AttackFigures:
         sent=len(rows),
         sent_ratio=len(rows) / expected if expected else None,
         start_skew_ns=max(sample.origins_ns) - min(sample.origins_ns) if sample.origins_ns else None,
-        lag_ns=_lag(sample.lag_ns),
+        lag_ns=None if sample.lag_ns is None else lag_figures(sample.lag_ns),
         seq_gaps=sample.seq_gaps,
         duplicates=sample.duplicates,
         throttled_ratio=sample.throttled_ratio,
@@ -173,8 +173,9 @@ def _attack(sample: Sample, expected: int | None) -> AttackFigures:
     )
 
 
-def _lag(lag_ns: Ints | None) -> LagFigures | None:
-    if lag_ns is None or not len(lag_ns):
+def lag_figures(lag_ns: Ints) -> LagFigures | None:
+    """Compute the figures of a lag; None where there is no row."""
+    if not len(lag_ns):
         return None
     ordered = np.sort(lag_ns)
     p50, p99 = (nearest_rank(ordered, _PERCENTILES[name]) for name in ("p50", "p99"))
@@ -196,7 +197,8 @@ def _errors(sample: Sample) -> tuple[ErrorCount, ...]:
         text = error.values[key // 1000]
         counts[normalise_error(text) or f"status {key % 1000} is not the expected one"] += count
     return tuple(
-        ErrorCount(error=text, count=count) for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        ErrorCount(error=text, count=count)
+        for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
 
 

@@ -1,0 +1,82 @@
+"""`python -m attacker`: what runs in an attack pod, and exact reports on any results of vegeta."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attacker.command_line import exit_code_of, say
+from attacker.exits import InvalidLoadTestError
+from attacker.rate import Rate, parse_rate
+
+__all__ = ["main"]
+
+_PROGRAM = "attacker"
+
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+class ReportType(StrEnum):
+    """The faces of a report on results files."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code."""
+    return exit_code_of(app, arguments, program=_PROGRAM)
+
+
+@app.callback()
+def attacker() -> None:
+    """Attack with vegeta, and report on what it measured."""
+
+
+@app.command()
+def report(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES...", help="Results that vegeta wrote, the shards of one target; - is standard input."
+        ),
+    ],
+    *,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="What each file was attacked at, such as 60 or 1000/3s: adds lag and corrected latency.",
+        ),
+    ] = None,
+    kind: Annotated[
+        ReportType, typer.Option("--type", help="text, json (an element of report.json's targets) or html.")
+    ] = (ReportType.TEXT),
+) -> None:
+    """Report exact statistics of results files: vegeta report, without its approximations.
+
+    A file that is cut is reported as far as it goes, with a word on standard error and exit code 3.
+    """
+    from attacker.report.on_files import report_on_files  # noqa: PLC0415  (--help need not wait for numpy and numba)
+
+    told = report_on_files(files, rate=_rate(rate), kind=kind)
+    say(told.text)
+    for doubt in told.doubts:
+        say(f"{_PROGRAM}: {doubt}", to_stderr=True)
+    raise typer.Exit(told.exit)
+
+
+def _rate(text: str | None) -> Rate | None:
+    try:
+        return None if text is None else parse_rate(text)
+    except ValueError as error:
+        raise InvalidLoadTestError(f"--rate is {text!r}: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

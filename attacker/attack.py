@@ -1,0 +1,198 @@
+"""One attack: a vegeta process from the common instant to its end, and the evidence of it."""
+
+import contextlib
+import os
+import platform
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from attacker.cgroup import Throttling, read_throttling
+from attacker.evidence import Evidence, sha256_of
+from attacker.exits import RunBrokenError
+from attacker.gob import GobFile, read_gob
+from attacker.parquet import write_parquet
+from attacker.plan import Shard
+from attacker.report.figures import LagFigures
+from attacker.report.statistics import lag_figures
+from attacker.results import Results
+from attacker.schedule import schedule_of, seq_gaps
+from attacker.vegeta import attack_command, attack_environment
+
+__all__ = ["Attack", "Attacker", "attack", "record"]
+
+_POLL_S = 0.1
+_OVERTIME_S = 30.0
+_RAW, _LOG, _TARGETS = "results.gob", "vegeta.log", "targets.jsonl"
+_LOG_TAIL_BYTES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacker:
+    """What attacks: the program and what it may use."""
+
+    vegeta: Path
+    vegeta_version: str
+    cpus: float
+    run: str
+    """The id of the run that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """What became of one vegeta process."""
+
+    shard: Shard
+    command: tuple[str, ...]
+    start_at_ns: int
+    started_ns: int
+    ended_ns: int
+    exit_code: int | None
+    interrupted: bool
+    throttled_ratio: float | None
+
+
+def attack(
+    attacker: Attacker, shard: Shard, *, into: Path, start_at_ns: int, stop: threading.Event, grace_s: float
+) -> Attack:
+    """Attack one target with one vegeta process; its results are in `into` as they happen.
+
+    Args:
+        attacker: what attacks.
+        shard: what to send.
+        into: the shard's folder, empty.
+        start_at_ns: the instant at which all shards start, since 1970.
+        stop: when it is set, no new request is sent.
+        grace_s: how long answers that are under way then may still take.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    targets = into / _TARGETS
+    command = attack_command(attacker.vegeta, shard, targets=targets, output=into / _RAW, cpus=attacker.cpus)
+    _write_private(targets, shard.target.as_vegeta_json())
+    stop.wait(max(0.0, (start_at_ns + shard.delay_ns - time.time_ns()) / 1e9))
+    before = read_throttling()
+    started_ns = time.time_ns()
+    try:
+        exit_code = None if stop.is_set() else _run(command, into / _LOG, _longest_s(shard), stop, grace_s)
+    finally:
+        targets.unlink()  # it may hold credentials
+    return Attack(
+        shard=shard,
+        command=command,
+        start_at_ns=start_at_ns,
+        started_ns=started_ns,
+        ended_ns=time.time_ns(),
+        exit_code=exit_code,
+        interrupted=stop.is_set(),
+        throttled_ratio=_throttled_since(before),
+    )
+
+
+def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
+    """Turn what vegeta wrote into the shard's rows and evidence; vegeta's own files go where that succeeded."""
+    raw, log = folder / _RAW, folder / _LOG
+    file, damage = _read_raw(raw)
+    rows = folder / "results.parquet"
+    write_parquet(file.results, rows)
+    evidence = Evidence(
+        run=attacker.run,
+        shard=attack.shard.name,
+        target=attack.shard.target.name,
+        command=attack.command,
+        vegeta_version=attacker.vegeta_version,
+        rate=str(attack.shard.rate),
+        interval_ns=attack.shard.rate.interval_ns,
+        delay_ns=attack.shard.delay_ns,
+        warmup_requests=attack.shard.warmup_requests,
+        requests=attack.shard.requests,
+        expected_status=attack.shard.target.expected_status,
+        start_at_ns=attack.start_at_ns,
+        started_ns=attack.started_ns,
+        ended_ns=attack.ended_ns,
+        exit_code=attack.exit_code,
+        interrupted=attack.interrupted,
+        log=_tail(log),
+        records=len(file.results),
+        trailing_bytes=file.trailing_bytes,
+        damage=damage,
+        lag_ns=_lag_ns(file.results, attack.shard),
+        seq_gaps=seq_gaps(file.results.seq),
+        throttled_ratio=attack.throttled_ratio,
+        node=platform.node(),
+        image_digest=os.environ.get("ATTACKER_IMAGE_DIGEST"),
+        results_sha256=sha256_of(rows),
+    )
+    (folder / "shard.json").write_text(evidence.model_dump_json(indent=2) + "\n")
+    if damage is None:
+        raw.unlink(missing_ok=True)
+    log.unlink(missing_ok=True)
+    return evidence
+
+
+def _write_private(file: Path, text: str) -> None:
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:  # noqa: PTH123  (pathlib cannot set the mode at creation)
+        stream.write(text)
+
+
+def _longest_s(shard: Shard) -> float:
+    return shard.duration.s + shard.timeout.s + _OVERTIME_S
+
+
+def _run(command: tuple[str, ...], log: Path, longest_s: float, stop: threading.Event, grace_s: float) -> int | None:
+    """Run to the end, or until told to stop; returns the exit code, None where it had to be killed."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            env=attack_environment(),
+            start_new_session=True,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
+        )
+    try:
+        if not _ended(process, longest_s, stop) and stop.is_set():
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(grace_s)
+        return process.poll()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _ended(process: subprocess.Popen[bytes], longest_s: float, stop: threading.Event) -> bool:
+    until = time.monotonic() + longest_s
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            return True
+        if stop.wait(_POLL_S):
+            return False
+    return False
+
+
+def _throttled_since(before: Throttling | None) -> float | None:
+    after = read_throttling()
+    return after.ratio_since(before) if before is not None and after is not None else None
+
+
+def _read_raw(raw: Path) -> tuple[GobFile, str | None]:
+    """Read what there is; returns it, and what is wrong with the file."""
+    try:
+        with raw.open("rb", buffering=0) as stream:
+            return read_gob(stream, name=raw.name), None
+    except FileNotFoundError:
+        return GobFile(Results.joined([]), 0), f"{raw.name}: vegeta was not started or wrote nothing"
+    except RunBrokenError as error:
+        return GobFile(Results.joined([]), 0), str(error)
+
+
+def _lag_ns(results: Results, shard: Shard) -> LagFigures | None:
+    schedule = schedule_of(results, interval_ns=shard.rate.interval_ns)
+    return None if schedule is None else lag_figures(schedule.lag_ns)
+
+
+def _tail(log: Path) -> str:
+    return log.read_bytes()[-_LOG_TAIL_BYTES:].decode("utf-8", "replace").strip() if log.exists() else ""

@@ -1,0 +1,63 @@
+"""The evidence of an attack, `shard.json`: what ran, when, how it ended, and what is in the results beside it."""
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from attacker.report.figures import LagFigures
+
+__all__ = ["Evidence", "sha256_of"]
+
+
+class Evidence(BaseModel):
+    """What is known of one shard's attack beside its rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    schema_: int = Field(default=1, alias="schema")
+    run: str
+    """The run's id: results of another run do not count."""
+    shard: str
+    target: str
+    command: tuple[str, ...]
+    vegeta_version: str
+    rate: str
+    """The shard's own, in vegeta's notation."""
+    interval_ns: int
+    delay_ns: int
+    """Its planned start after the common instant."""
+    warmup_requests: int
+    """The first of its requests by seq; they are in the results and in no figure."""
+    requests: int
+    """What it was to send after them."""
+    expected_status: tuple[int, ...]
+    start_at_ns: int
+    """The common instant."""
+    started_ns: int
+    """When vegeta's process was started."""
+    ended_ns: int
+    exit_code: int | None
+    """vegeta's; None where it had to be killed."""
+    interrupted: bool
+    """The attack was told to stop before its end."""
+    log: str
+    """The last that vegeta wrote to its standard error."""
+    records: int
+    trailing_bytes: int
+    """Bytes of a last record that was cut off."""
+    damage: str | None
+    """What is wrong with vegeta's file, where it could not be read to its end."""
+    lag_ns: LagFigures | None
+    seq_gaps: int
+    throttled_ratio: float | None
+    """Share of the scheduler's periods in which the attacker's cgroup had to wait for its CPU quota."""
+    node: str
+    image_digest: str | None
+    results_sha256: str
+
+
+def sha256_of(file: Path) -> str:
+    """Compute a file's checksum in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

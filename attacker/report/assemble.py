@@ -1,0 +1,105 @@
+"""From a run's shards to its report: one way, whoever measured them and wherever they lay."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from attacker.plan import Shard
+from attacker.report.figures import Figures, Judged, Report, Run, TargetFigures
+from attacker.report.objectives import OVERALL, Objective, judge
+from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
+from attacker.report.validity import ShardState, doubts_on_origins, doubts_on_shard, doubts_on_target
+from attacker.report.verdict import verdict
+from attacker.results import Results
+
+__all__ = ["FoundShard", "assemble"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundShard:
+    """A planned shard and what was found of it; no rows where it is missing."""
+
+    shard: Shard
+    state: ShardState
+    results: Results
+
+    @property
+    def measured(self) -> MeasuredShard:
+        """Its rows, with what its plan says of them."""
+        evidence = self.state.evidence
+        return MeasuredShard(
+            results=self.results,
+            warmup_requests=self.shard.warmup_requests,
+            interval_ns=self.shard.rate.interval_ns,
+            delay_ns=self.shard.delay_ns,
+            throttled_ratio=evidence.throttled_ratio if evidence else None,
+        )
+
+
+def assemble(
+    run: Run,
+    found: Sequence[FoundShard],
+    objectives: Sequence[Objective],
+    *,
+    simultaneous: bool,
+    doubts: Sequence[str] = (),
+) -> tuple[Report, dict[str, Sample]]:
+    """Compute every figure, judge every objective, and decide.
+
+    Args:
+        run: which run it was.
+        found: every planned shard, in the plan's order.
+        objectives: what must hold.
+        simultaneous: all targets were to start at one instant, so that their skew means something.
+        doubts: what is known already to be wrong with the measurement.
+
+    Returns:
+        The report, and each target's rows for its plots.
+    """
+    by_target = _grouped(found)
+    samples = {name: _sample(shards) for name, shards in by_target.items()}
+    figures = {name: figures_of(samples[name], expected=_expected(shards)) for name, shards in by_target.items()}
+    whole = Sample.joined(list(samples.values()), simultaneous=simultaneous)
+    overall = figures_of(whole, expected=_expected(found))
+    judged = {name: judge(objectives, name, one) for name, one in figures.items()}
+    judged_overall = judge(objectives, OVERALL, overall)
+    states = [one.state for one in found]
+    reasons = [
+        *doubts,
+        *(doubt for state in states for doubt in doubts_on_shard(state)),
+        *doubts_on_origins(states),
+        *(doubt for name, one in figures.items() for doubt in doubts_on_target(name, one)),
+    ]
+    everything = [*((name, one) for name, all_ in judged.items() for one in all_), *_named(OVERALL, judged_overall)]
+    report = Report(
+        run=run,
+        verdict=verdict(everything, doubts=reasons),
+        targets=tuple(_target(name, one, judged[name]) for name, one in figures.items()),
+        overall=overall,
+        overall_objectives=judged_overall,
+    )
+    return report, samples
+
+
+def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:
+    by_target: dict[str, list[FoundShard]] = {}
+    for one in found:
+        by_target.setdefault(one.shard.target.name, []).append(one)
+    return by_target
+
+
+def _sample(shards: Sequence[FoundShard]) -> Sample:
+    is_success: Callable[[int], bool] = shards[0].shard.target.is_success
+    present = [one.measured for one in shards if one.state.evidence is not None]
+    return sample_of(present, is_success=is_success)
+
+
+def _expected(shards: Sequence[FoundShard]) -> int:
+    return sum(one.shard.requests for one in shards)
+
+
+def _named(name: str, judged: Sequence[Judged]) -> list[tuple[str, Judged]]:
+    return [(name, one) for one in judged]
+
+
+def _target(name: str, figures: Figures, judged: tuple[Judged, ...]) -> TargetFigures:
+    return TargetFigures(name=name, objectives=judged, **{key: getattr(figures, key) for key in Figures.model_fields})

@@ -1,0 +1,88 @@
+"""A report on results files that vegeta wrote, whoever ran it."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attacker.exits import Exit, InvalidLoadTestError
+from attacker.gob import GobFile, read_gob
+from attacker.rate import Rate
+from attacker.report.figures import TargetFigures
+from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
+
+__all__ = ["FilesReport", "report_on_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesReport:
+    """The report, and what is wrong with what it is on."""
+
+    text: str
+    doubts: tuple[str, ...]
+
+    @property
+    def exit(self) -> Exit:
+        """INVALID where the figures do not tell all that vegeta measured."""
+        return Exit.INVALID if self.doubts else Exit.PASS
+
+
+def report_on_files(names: Sequence[str], *, rate: Rate | None, kind: str) -> FilesReport:
+    """Read shards of one target and report on them together.
+
+    Args:
+        names: files; `-` is standard input.
+        rate: each file's own; without it there is no lag and no corrected latency.
+        kind: text, json or html.
+
+    Raises:
+        InvalidLoadTestError: a file does not exist or cannot be opened.
+        RunBrokenError: one is empty, damaged, or not vegeta's.
+    """
+    files = [_read(name) for name in names]
+    interval_ns = rate.interval_ns if rate else None
+    sample = sample_of([MeasuredShard(results=file.results, interval_ns=interval_ns) for file in files])
+    figures = _figures(sample, _title(names))
+    return FilesReport(_rendered(figures, sample, kind), _doubts(names, files, figures))
+
+
+def _read(name: str) -> GobFile:
+    if name == "-":
+        return read_gob(sys.stdin.buffer, name="standard input")
+    try:
+        with Path(name).open("rb", buffering=0) as stream:
+            return read_gob(stream, name=name)
+    except OSError as error:
+        raise InvalidLoadTestError(f"{name}: {error.strerror}: give a results file that vegeta wrote") from error
+
+
+def _title(names: Sequence[str]) -> str:
+    return ", ".join("standard input" if name == "-" else Path(name).name for name in names)
+
+
+def _figures(sample: Sample, title: str) -> TargetFigures:
+    figures = figures_of(sample, expected=None)
+    return TargetFigures(name=title, **{name: getattr(figures, name) for name in type(figures).model_fields})
+
+
+def _rendered(figures: TargetFigures, sample: Sample, kind: str) -> str:
+    if kind == "json":
+        return figures.model_dump_json(indent=2)
+    if kind == "html":
+        from attacker.report.html import render_target_html  # noqa: PLC0415  (the plots take a second to load)
+        from attacker.report.plots import plots_of  # noqa: PLC0415
+
+        return render_target_html(figures, plots_of(sample, name=figures.name))
+    from attacker.report.text import render_target_text  # noqa: PLC0415
+
+    return render_target_text(figures)
+
+
+def _doubts(names: Sequence[str], files: Sequence[GobFile], figures: TargetFigures) -> tuple[str, ...]:
+    cut = [
+        f"{name}: the last record is cut off after {file.trailing_bytes} bytes: at least one request is missing"
+        for name, file in zip(names, files, strict=True)
+        if file.trailing_bytes
+    ]
+    twice = figures.attack.duplicates
+    return (*cut, *([f"{twice:,} requests are in the files twice: give each file once"] if twice else []))

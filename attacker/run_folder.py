@@ -1,0 +1,48 @@
+"""The run folder: where a run's files lie, on a disk as in a bucket."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from attacker.evidence import Evidence, sha256_of
+from attacker.exits import RunBrokenError
+from attacker.parquet import read_parquet
+from attacker.plan import Shard
+from attacker.report.assemble import FoundShard
+from attacker.report.validity import ShardState
+from attacker.results import Results
+
+__all__ = ["find_shard", "shard_folder"]
+
+
+def shard_folder(run_folder: Path, shard: str) -> Path:
+    """Tell where a shard's rows and evidence lie."""
+    return run_folder / "shards" / shard
+
+
+def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
+    """Read what there is of a planned shard; what is missing or damaged is said in its state, not raised."""
+    folder = shard_folder(run_folder, shard.name)
+    nothing = Results.joined([])
+    try:
+        evidence = Evidence.model_validate_json((folder / "shard.json").read_bytes())
+    except FileNotFoundError:
+        return FoundShard(shard=shard, state=ShardState(name=shard.name, run=run, evidence=None), results=nothing)
+    except (OSError, ValidationError) as error:
+        trouble = f"shard.json cannot be read: {str(error).splitlines()[0]}"
+        state = ShardState(name=shard.name, run=run, evidence=None, trouble=trouble)
+        return FoundShard(shard=shard, state=state, results=nothing)
+    results, trouble = _read_rows(folder / "results.parquet", evidence)
+    state = ShardState(name=shard.name, run=run, evidence=evidence, trouble=trouble)
+    return FoundShard(shard=shard, state=state, results=results)
+
+
+def _read_rows(file: Path, evidence: Evidence) -> tuple[Results, str | None]:
+    try:
+        if sha256_of(file) != evidence.results_sha256:
+            return Results.joined([]), f"{file.name} is not what was measured: its sha256 differs from the evidence's"
+        return read_parquet(file, attack=evidence.shard), None
+    except FileNotFoundError:
+        return Results.joined([]), f"{file.name} is missing"
+    except (OSError, RunBrokenError) as error:
+        return Results.joined([]), str(error)

@@ -1,0 +1,1 @@
+"""What runs the steps: this machine, or Kubernetes with Argo Workflows."""

@@ -1,0 +1,194 @@
+"""The load test: one model, from which YAML keys, command-line options and workflow parameters all come."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from attacker.duration import Duration, DurationField
+from attacker.plan import Load
+from attacker.rate import Rate, RateField
+from attacker.report.objectives import OVERALL, Objective, parse_objective
+from attacker.targets import Target, check_absolute_url, parse_target_line
+from workflows.quantity import Cpu, Memory
+
+__all__ = ["LoadTest", "Order"]
+
+_BUCKET = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.ASCII)
+
+
+class Order(StrEnum):
+    """When the targets are attacked."""
+
+    PARALLEL = "parallel"
+    SEQUENTIAL = "sequential"
+
+
+def _positive(duration: Duration) -> Duration:
+    if duration.ns == 0:
+        raise ValueError("give a duration above zero, such as 60s")
+    return duration
+
+
+def _without_slash(url: str | None) -> str | None:
+    if url is not None:
+        check_absolute_url(url)
+    return None if url is None else url.rstrip("/")
+
+
+def _as_targets(value: object) -> object:
+    """Accept lines of text and a mapping from names as well as a list."""
+    if isinstance(value, str):
+        lines = (line.strip() for line in value.splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
+    if isinstance(value, Mapping):
+        return [_named(name, target) for name, target in value.items()]
+    return value
+
+
+def _named(name: object, target: object) -> object:
+    if isinstance(target, str):
+        return {**parse_target_line(target), "name": name}
+    return {**target, "name": name} if isinstance(target, Mapping) else target
+
+
+def _not_empty(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    if not targets:
+        raise ValueError("give at least one target, such as 'GET /health'")
+    names = [target.name for target in targets]
+    for index, name in enumerate(names):
+        if name.lower() in (known.lower() for known in names[:index]):
+            raise ValueError(
+                f"two targets have the name {name!r}: give each a 'name' of its own (capitals do not count)"
+            )
+    return targets
+
+
+def _readable(objectives: tuple[str, ...]) -> tuple[str, ...]:
+    for text in objectives:
+        try:
+            parse_objective(text)
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}") from error
+    return objectives
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _place(text: str) -> str:
+    if text.startswith("gs:") and _BUCKET.fullmatch(text) is None:
+        raise ValueError("give a bucket and perhaps a prefix, such as gs://my-bucket/load-tests")
+    if not text.strip() or "\x00" in text:
+        raise ValueError("give a folder or gs://BUCKET/PREFIX")
+    return text.rstrip("/") or "/"
+
+
+class LoadTest(BaseModel):
+    """What to attack, how hard, and what must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    targets: Annotated[
+        tuple[Target, ...],
+        BeforeValidator(_as_targets),
+        AfterValidator(_not_empty),
+        Field(description="What to attack: 'METHOD /path' each, or with name, headers, json or text, expected_status."),
+    ] = (  # type: ignore[assignment]  # the short forms are validated as a user's are
+        "GET /health",
+        "GET /metadata",
+        {
+            "name": "post-add_users",
+            "method": "POST",
+            "url": "/add_users/",
+            "json": {"id": 4, "name": "user4", "age": "100"},
+        },
+    )
+    rate: Annotated[
+        RateField, Field(description="Requests a second for each target, or over another time: 60, 1000/3s, 1/2s.")
+    ] = "60"  # type: ignore[assignment]
+    duration: Annotated[
+        DurationField, AfterValidator(_positive), Field(description="How long to measure: 500ms, 60s, 1m30s.")
+    ] = "60s"  # type: ignore[assignment]
+    warmup: Annotated[
+        DurationField, Field(description="How long to send at the same rate before; in no figure of the report.")
+    ] = "0s"  # type: ignore[assignment]
+    shards: Annotated[int, Field(ge=1, le=1000, description="Attackers for each target, which share its rate.")] = 1
+    timeout: Annotated[
+        DurationField, AfterValidator(_positive), Field(description="How long to wait for one answer.")
+    ] = "30s"  # type: ignore[assignment]
+    order: Annotated[
+        Order, Field(description="parallel: all targets at once. sequential: one after the other, undisturbed.")
+    ] = Order.PARALLEL
+    objectives: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_as_list),
+        AfterValidator(_readable),
+        Field(description="What must hold, for each target or for one: 'p99 < 50ms', 'get-health: success >= 99.9%'."),
+    ] = ("success >= 99%",)
+    api_url: Annotated[
+        str | None,
+        AfterValidator(_without_slash),
+        Field(description="Attack the API that runs there; nothing is deployed or torn down."),
+    ] = None
+    api_port: Annotated[int, Field(ge=1, le=65535, description="Port that the deployed API listens on.")] = 5000
+    api_replicas: Annotated[int, Field(ge=1, le=1000, description="Pods of the API; on one machine there is one.")] = 3
+    api_workers: Annotated[int, Field(ge=1, le=256, description="gunicorn workers in each of them.")] = 4
+    api_cpu: Annotated[Cpu, Field(description="CPU of each API pod; not limited on one machine.")] = "500m"
+    api_memory: Annotated[Memory, Field(description="Memory of each API pod; not limited on one machine.")] = "300Mi"
+    attacker_cpu: Annotated[Cpu, Field(description="CPU of each attacker; vegeta uses as many processors.")] = "1"
+    attacker_memory: Annotated[Memory, Field(description="Memory of each attack pod; not limited on one machine.")] = (
+        "1Gi"
+    )
+    ready_timeout: Annotated[
+        DurationField, AfterValidator(_positive), Field(description="How long to wait for the API to be ready.")
+    ] = "60s"  # type: ignore[assignment]
+    results: Annotated[
+        str,
+        AfterValidator(_place),
+        Field(description="Where the run folder goes, as runs/RUN: a folder or gs://BUCKET/PREFIX."),
+    ] = "."
+    keep: Annotated[bool, Field(description="Leave the API running afterwards.")] = False
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [target.name for target in self.targets]
+        for objective in self.parsed_objectives:
+            if objective.target not in (None, OVERALL, *names):
+                raise ValueError(
+                    f"objectives has {objective.target!r}, which is no target: the targets are {', '.join(names)}"
+                )
+        if self.load.rate.requests_in(self.duration) < self.shards:
+            raise ValueError(
+                f"duration is {self.duration}: at {self.rate} that is {self.rate.requests_in(self.duration)} requests for "
+                f"{self.shards} shard(s); give a longer duration, a higher rate or fewer shards"
+            )
+        return self
+
+    @property
+    def load(self) -> Load:
+        """How hard each target is attacked."""
+        return Load(
+            rate=self.rate, warmup=self.warmup, duration=self.duration, shards=self.shards, timeout=self.timeout
+        )
+
+    @cached_property
+    def parsed_objectives(self) -> tuple[Objective, ...]:
+        """The objectives, read."""
+        return tuple(parse_objective(text) for text in self.objectives)
+
+    @property
+    def bucket(self) -> tuple[str, str] | None:
+        """Bucket and prefix of the results; None where they go to a folder."""
+        match = _BUCKET.fullmatch(self.results)
+        return None if match is None else (match["bucket"], (match["prefix"] or "").strip("/"))
+
+    def as_run(self) -> dict[str, JsonValue]:
+        """The load test with every default filled in, as reports show it: without secrets."""
+        shown = self.model_copy(update={"targets": tuple(target.without_secrets() for target in self.targets)})
+        fields: dict[str, Any] = shown.model_dump(mode="json", by_alias=True)
+        return fields

@@ -1,0 +1,42 @@
+"""Step aggregate: every shard's rows to one report, in all its faces, written into the run folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attacker.plan import Shard
+from attacker.report.assemble import assemble
+from attacker.report.figures import Report, Run
+from attacker.report.html import render_html
+from attacker.report.junit import render_junit
+from attacker.report.markdown import render_markdown
+from attacker.report.plots import plots_of
+from attacker.run_folder import find_shard
+from workflows.loadtest import LoadTest, Order
+
+__all__ = ["aggregate"]
+
+
+def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Path, *, doubts: Sequence[str]) -> Report:
+    """Report on what is in the run folder, be it all that was planned or not.
+
+    Args:
+        loadtest: the load test.
+        shards: the plan.
+        run: which run it was.
+        folder: its folder; the report's faces are written here.
+        doubts: what is known already to be wrong with the measurement.
+    """
+    found = [find_shard(folder, shard, run=run.id) for shard in shards]
+    report, samples = assemble(
+        run,
+        found,
+        loadtest.parsed_objectives,
+        simultaneous=loadtest.order is Order.PARALLEL,
+        doubts=doubts,
+    )
+    plots = {name: plots_of(sample, name=name) for name, sample in samples.items()}
+    (folder / "report.html").write_text(render_html(report, plots), encoding="utf-8")
+    (folder / "report.md").write_text(render_markdown(report), encoding="utf-8")
+    (folder / "junit.xml").write_text(render_junit(report), encoding="utf-8")
+    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return report

@@ -1,0 +1,26 @@
+"""The command line: `python workflows/submit.py [FILE.yaml] [OPTIONS]`, from any directory."""
+
+import os
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def _use_prepared_python() -> None:
+    """Go on with the Python that scripts/setup prepared, and with the repository's packages."""
+    prepared = _ROOT / ".venv"
+    if Path(sys.prefix).resolve() != prepared.resolve() and (prepared / "bin" / "python").exists():
+        python = str(prepared / "bin" / "python")
+        os.execv(python, [python, __file__, *sys.argv[1:]])  # noqa: S606  (no shell)
+    sys.path[0] = str(_ROOT)
+
+
+if __name__ == "__main__":
+    _use_prepared_python()
+    try:
+        from workflows.command_line import main
+    except ModuleNotFoundError as error:
+        print(f"submit: the Python package {error.name} is missing: run scripts/setup once", file=sys.stderr)  # noqa: T201
+        sys.exit(4)
+    sys.exit(main(sys.argv[1:]))
