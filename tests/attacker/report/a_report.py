@@ -1,0 +1,173 @@
+"""Builders of reports and samples, with realistic figures as defaults."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attacker.report.figures import (
+    ErrorCount,
+    Figures,
+    Judged,
+    Report,
+    Run,
+    TargetFigures,
+    Verdict,
+    VerdictResult,
+)
+from attacker.report.statistics import Sample, figures_of
+from attacker.results import Ints, Results, Text
+
+__all__ = ["a_report", "a_run", "a_sample", "a_target", "a_verdict", "a_wavy_sample"]
+
+MS = 1_000_000
+START_NS = 1_771_254_421 * 1_000_000_000
+
+
+def a_sample(
+    latency_ms: Sequence[float] | Ints = range(1, 101),
+    *,
+    interval_ms: float = 10,
+    lag_ms: Sequence[float] | None = (),
+    error: Sequence[str] = (),
+    code: Sequence[int] = (),
+) -> Sample:
+    """Make rows that were due every `interval_ms`; lag None is an unknown schedule, lag () is none."""
+    n = len(latency_ms)
+    seq = np.arange(n, dtype=np.int64)
+    lag_ns = np.zeros(n, np.int64) if not lag_ms else (np.asarray(lag_ms) * MS).astype(np.int64)
+    texts = tuple(dict.fromkeys(error or [""]))
+    errors = Text(np.array([texts.index(one) for one in error] or np.zeros(n), np.int32), texts)
+    same = Text(np.zeros(n, np.int32), ("get-health",))
+    codes = np.array(code or np.full(n, 200), np.int64)
+    return Sample(
+        results=Results(
+            timestamp_ns=START_NS + seq * int(interval_ms * MS) + lag_ns,
+            seq=seq,
+            code=codes,
+            latency_ns=(np.asarray(latency_ms, np.float64) * MS).astype(np.int64),
+            bytes_in=np.full(n, 15, np.int64),
+            bytes_out=np.zeros(n, np.int64),
+            attack=same,
+            error=errors,
+            method=same,
+            url=same,
+        ),
+        lag_ns=None if lag_ms is None else lag_ns,
+        succeeded=(codes >= 200) & (codes < 400),
+        shards=1,
+        origins_ns=(START_NS,),
+        seq_gaps=0,
+        duplicates=0,
+        throttled_ratio=0.0,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wave:
+    """How a realistic service behaves: lognormal, with a tail, a stall and errors."""
+
+    seconds: int = 60
+    rate_per_s: int = 60
+    median_ms: float = 4
+    tail_ms: float = 40
+    stall_s: float = 0
+    error_share: float = 0
+
+
+def a_wavy_sample(wave: Wave, *, seed: int = 7) -> Sample:
+    """Make rows of a service that behaves like this."""
+    random = np.random.default_rng(seed)
+    n = wave.seconds * wave.rate_per_s
+    latency_ms = random.lognormal(np.log(wave.median_ms), 0.35, n)
+    latency_ms += np.where(random.random(n) < 0.015, random.exponential(wave.tail_ms, n), 0)
+    due_s = np.arange(n) / wave.rate_per_s
+    into_stall_s = due_s - wave.seconds * 0.6
+    lag_ms = random.exponential(0.1, n)
+    if wave.stall_s:
+        lag_ms += np.where((into_stall_s > 0) & (into_stall_s < wave.stall_s), (wave.stall_s - into_stall_s) * 1000, 0)
+    failed = random.random(n) < wave.error_share * (np.sin(due_s / 5) > 0.5) * 3
+    refused = failed & (random.random(n) < 0.2)
+    code = np.where(refused, 0, np.where(failed, 503, 200))
+    refusal = 'Get "http://api:5000/metadata": dial tcp 0.0.0.0:0->10.0.0.1:5000: connect: connection refused'
+    errors = np.where(refused, refusal, np.where(failed, "503 Service Unavailable", ""))
+    return a_sample(
+        latency_ms,
+        interval_ms=1000 / wave.rate_per_s,
+        lag_ms=(lag_ms - lag_ms.min()).tolist(),
+        error=errors.tolist(),
+        code=code.tolist(),
+    )
+
+
+def a_target(
+    name: str = "get-health",
+    *,
+    sample: Sample | None = None,
+    objectives: Sequence[Judged] = (),
+    errors: Sequence[str] = (),
+    expected: int | None = None,
+) -> TargetFigures:
+    """Make a target's figures from a sample; the named errors are put in place of its own."""
+    sample = sample or a_sample()
+    figures = figures_of(sample, expected=expected or len(sample.results))
+    known = {key: getattr(figures, key) for key in Figures.model_fields}
+    named = {"errors": tuple(ErrorCount(error=error, count=1) for error in errors)} if errors else {}
+    return TargetFigures(name=name, objectives=tuple(objectives), **{**known, **named})
+
+
+def a_run(**changes: object) -> Run:
+    """Make a run of a minute on one machine."""
+    loadtest = {
+        "targets": [
+            {"name": "get-health", "method": "GET", "url": "/health"},
+            {"name": "get-metadata", "method": "GET", "url": "/metadata"},
+            {"name": "post-add_users", "method": "POST", "url": "/add_users/", "json": {"id": 4, "name": "user4"}},
+        ],
+        "rate": "60/s",
+        "duration": "60s",
+        "warmup": "5s",
+        "shards": 1,
+        "timeout": "30s",
+        "order": "parallel",
+        "objectives": ["p99 < 50ms", "success >= 99%"],
+        "api_url": None,
+    }
+    environment = {
+        "vegeta": "v12.13.0",
+        "python": "3.11.2",
+        "node": {"cpus": 2, "kernel": "6.18.44"},
+        "image": None,
+    }
+    fields: dict[str, object] = {
+        "id": "2026-02-16-150701-k3f9",
+        "started": "2026-02-16T15:07:01Z",
+        "ended": "2026-02-16T15:08:14Z",
+        "engine": "local",
+        "loadtest": loadtest,
+        "environment": environment,
+    }
+    return Run.model_validate(fields | changes)
+
+
+def a_verdict(result: str = "PASS", *reasons: str) -> Verdict:
+    """Make a verdict."""
+    return Verdict(result=VerdictResult(result), reasons=reasons)
+
+
+def a_report(
+    *targets: TargetFigures,
+    verdict: Verdict | None = None,
+    run: Run | None = None,
+    overall_objectives: Sequence[Judged] = (),
+) -> Report:
+    """Make a report; of no targets, it is on one."""
+    targets = targets or (a_target(),)
+    first = targets[0]
+    return Report(
+        run=run or a_run(),
+        verdict=verdict or a_verdict(),
+        targets=targets,
+        overall=Figures(**{key: getattr(first, key) for key in Figures.model_fields}),
+        overall_objectives=tuple(overall_objectives),
+    )
