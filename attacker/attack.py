@@ -132,8 +132,8 @@ def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
 
 
 def _write_private(file: Path, text: str) -> None:
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:  # noqa: PTH123  (pathlib cannot set the mode at creation)
-        stream.write(text)
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
 
 
 def _longest_s(shard: Shard) -> float:

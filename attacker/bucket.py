@@ -38,13 +38,13 @@ class Bucket:
             client = (
                 storage.Client(project="emulated", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
                 if emulated
-                else storage.Client()
+                else storage.Client()  # type: ignore[no-untyped-call]
             )
         except (DefaultCredentialsError, OSError) as error:
             raise RunBrokenError(
                 f"gs://{name}: there are no Google credentials here: run 'gcloud auth application-default login'"
             ) from error
-        return cls(name, prefix.strip("/"), client.bucket(name))
+        return cls(name, prefix.strip("/"), client.bucket(name))  # type: ignore[no-untyped-call]
 
     def address(self, path: str) -> str:
         """Give the gs:// address of a file."""
@@ -88,7 +88,7 @@ class Bucket:
             raise RunBrokenError(f"gs://{self.name}: there is no such bucket: create it, or name another") from error
         except Forbidden as error:
             raise RunBrokenError(
-                f"gs://{self.name}: writing {self._full(path)} is not allowed: grant roles/storage.objectUser on the bucket"
+                f"gs://{self.name}: writing {self._full(path)} is not allowed: grant roles/storage.objectUser on it"
             ) from error
         except (GoogleAPIError, GoogleAuthError, RequestException, OSError) as error:
             raise RunBrokenError(

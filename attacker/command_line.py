@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import typer
@@ -16,7 +17,7 @@ def say(text: str, *, to_stderr: bool = False) -> None:
     """Print; where nobody reads any more, go on in silence."""
     stream = sys.stderr if to_stderr else sys.stdout
     try:
-        print(text, file=stream, flush=True)  # noqa: T201
+        print(text, file=stream, flush=True)
     except BrokenPipeError:
         _silence(stream)
 
@@ -50,7 +51,7 @@ def _described(error: Exception) -> str:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    where = f" in {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else ""  # noqa: PTH119
+    where = f" in {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
     return f"{type(error).__name__}: {error}{where}"
 
 

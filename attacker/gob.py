@@ -7,7 +7,7 @@ ends in the middle of one is seen to be cut. Source: https://pkg.go.dev/encoding
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +36,6 @@ _RESULT_FIELDS = (
     ("URL", _STRING),
     ("Headers", None),
 )
-
-
-class _Bytes(Protocol):
-    """What can be read from: a file, a pipe, standard input."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +119,7 @@ class _Strings:
 class _Reader:
     """A results file on its way through a buffer of bounded size."""
 
-    def __init__(self, stream: _Bytes, name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
         self._name = name
         self._data = np.zeros(_CHUNK_BYTES + gobloop.PADDING_BYTES, np.uint8)
@@ -205,8 +199,8 @@ class _Reader:
         self._data[:left] = self._data[self._at : self._end].copy()
         self._passed += self._at
         self._at, self._end = 0, left
-        room = memoryview(self._data)[self._end : len(self._data) - gobloop.PADDING_BYTES]
-        count = self._stream.readinto(room) or 0
+        room = self._data[self._end : len(self._data) - gobloop.PADDING_BYTES].data
+        count = cast(io.RawIOBase, self._stream).readinto(room) or 0
         self._end += count
         self._ended = count == 0
         return count > 0
@@ -304,7 +298,8 @@ def _struct_layout(data: npt.NDArray[np.uint8]) -> tuple[str, tuple[tuple[str, i
     kind, at = _unsigned(data, 0)
     if kind - 1 != _STRUCT:
         return None
-    name, fields, number = "", [], -1
+    fields: list[tuple[str, int]] = []
+    name, number = "", -1
     while True:
         delta, at = _unsigned(data, at)
         if delta == 0:

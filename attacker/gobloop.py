@@ -12,7 +12,7 @@ import numpy as np
 __all__ = ["CORRUPT", "FOREIGN", "FULL", "MORE", "PADDING_BYTES", "STRINGS_FULL", "decode_rows"]
 
 MORE, FULL, FOREIGN, CORRUPT, STRINGS_FULL = range(5)
-"""Why the loop stopped: it needs more bytes, more rows, met another type's message or a damaged one, or more strings."""
+"""Why the loop stopped: it needs more bytes or rows, met another type's message or a damaged one, or more strings."""
 
 PADDING_BYTES = 16
 """How far behind the data a number may be read before it is seen to be damaged."""
@@ -20,7 +20,7 @@ PADDING_BYTES = 16
 _UNIX_EPOCH_S = 62_135_596_800  # seconds from year 1, where Go's time begins
 
 
-@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, inline="always")
 def _unsigned(data: Any, at: Any) -> Any:
     """Read an unsigned number: a byte below 128 itself, else the negated count of big-endian bytes that follow."""
     first = data[at]
@@ -35,7 +35,7 @@ def _unsigned(data: Any, at: Any) -> Any:
     return value, at + 1 + length
 
 
-@numba.njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, inline="always")
 def _same(data: Any, at: Any, pool: Any, start: Any, length: Any) -> Any:
     for k in range(length):  # noqa: SIM110  (numba compiles the loop, not all())
         if data[at + k] != pool[start + k]:
@@ -43,9 +43,9 @@ def _same(data: Any, at: Any, pool: Any, start: Any, length: Any) -> Any:
     return True
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _intern(data: Any, at: Any, length: Any, strings: Any) -> Any:
-    """Give the code of a string, keeping it where it is new; -1 where there is no room. Codes are exact, byte by byte."""
+    """Give the code of a string, keeping it where it is new; -1 where there is no room. Codes are exact."""
     slots, starts, lengths, used, pool = strings
     mask = np.uint64(slots.shape[0] - 1)
     key = np.uint64(0xCBF29CE484222325)  # FNV-1a
@@ -68,8 +68,10 @@ def _intern(data: Any, at: Any, length: Any, strings: Any) -> Any:
     return code
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def decode_rows(data: Any, at: Any, end: Any, row: Any, type_id: Any, numbers: Any, texts: Any, strings: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915  (one loop, for speed)
+@numba.njit(cache=True, nogil=True)
+def decode_rows(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917  (one loop, for speed)
+    data: Any, at: Any, end: Any, row: Any, type_id: Any, numbers: Any, texts: Any, strings: Any
+) -> Any:
     """Decode the messages in data[at:end] into rows from `row` on.
 
     Args:
@@ -106,7 +108,7 @@ def decode_rows(data: Any, at: Any, end: Any, row: Any, type_id: Any, numbers: A
             numbers[k, row] = 0
         for k in range(4):
             texts[k, row] = 0
-        field = -1
+        field = np.int64(-1)
         ended = False
         while p < stop:
             delta, p = _unsigned(data, p)
@@ -115,7 +117,7 @@ def decode_rows(data: Any, at: Any, end: Any, row: Any, type_id: Any, numbers: A
                 break
             if delta > np.uint64(12) or p > stop:
                 return CORRUPT, at, row
-            field += np.int64(delta)
+            field = field + np.int64(delta)
             if field == 11:  # headers are last: on to the end of the message
                 ended = True
                 break

@@ -1,6 +1,7 @@
 """Results as Parquet files: one row a request, every number as vegeta wrote it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +41,8 @@ def read_parquet(file: Path, *, attack: str) -> Results:
 
     try:
         frame = pl.read_parquet(file, columns=[*_NUMBERS, *_TEXTS])
-        numbers = {name: frame[name].cast(pl.Int64).to_numpy() for name in _NUMBERS}
-        texts = {name: _encoded(frame[name]) for name in _TEXTS}
+        numbers: dict[str, Any] = {name: frame[name].cast(pl.Int64).to_numpy() for name in _NUMBERS}
+        texts: dict[str, Any] = {name: _encoded(frame[name]) for name in _TEXTS}
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).splitlines()[0]
         raise RunBrokenError(f"{file}: these are no rows of a shard ({reason}): attack again") from error

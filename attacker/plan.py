@@ -48,7 +48,7 @@ class Shard:
         """What to tell vegeta so that it sends exactly the planned requests.
 
         vegeta sends hit k at (k + 1) intervals and stops at the first hit after which the duration has passed, so half
-        an interval before the last one is due leaves no doubt; the interval itself is rounded down to whole nanoseconds.
+        an interval before the last one is due leaves no doubt; the interval is cut to whole nanoseconds.
         """
         return Duration((self.warmup_requests + self.requests) * self.rate.interval_ns - self.rate.interval_ns // 2)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,9 +56,11 @@ class Results:
     @classmethod
     def joined(cls, parts: Sequence["Results"]) -> "Results":
         """Put the rows of several results one after the other; of none, there are none."""
-        numbers = {name: _joined_numbers([getattr(part, name) for part in parts]) for name in _NUMBERS}
-        texts = {name: _joined_texts([getattr(part, name) for part in parts]) for name in _TEXTS}
-        return cls(**numbers, **texts)
+        columns: dict[str, Any] = {
+            **{name: _joined_numbers([getattr(part, name) for part in parts]) for name in _NUMBERS},
+            **{name: _joined_texts([getattr(part, name) for part in parts]) for name in _TEXTS},
+        }
+        return cls(**columns)
 
 
 _NUMBERS = ("timestamp_ns", "seq", "code", "latency_ns", "bytes_in", "bytes_out")

@@ -29,8 +29,8 @@ def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
     except FileNotFoundError:
         return FoundShard(shard=shard, state=ShardState(name=shard.name, run=run, evidence=None), results=nothing)
     except (OSError, ValidationError) as error:
-        trouble = f"shard.json cannot be read: {str(error).splitlines()[0]}"
-        state = ShardState(name=shard.name, run=run, evidence=None, trouble=trouble)
+        damage = f"shard.json cannot be read: {str(error).splitlines()[0]}"
+        state = ShardState(name=shard.name, run=run, evidence=None, trouble=damage)
         return FoundShard(shard=shard, state=state, results=nothing)
     results, trouble = _read_rows(folder / "results.parquet", evidence)
     state = ShardState(name=shard.name, run=run, evidence=evidence, trouble=trouble)

@@ -52,7 +52,7 @@ def duplicate_rows(timestamp_ns: Ints, seq: Ints) -> int:
         return 0
     suspects = np.isin(timestamp_ns, shared_moments)
     rows = np.stack([timestamp_ns[suspects], seq[suspects]])
-    return rows.shape[1] - np.unique(rows, axis=1).shape[1]
+    return int(rows.shape[1] - np.unique(rows, axis=1).shape[1])
 
 
 def max_in_flight(timestamp_ns: Ints, latency_ns: Ints) -> int:

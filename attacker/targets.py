@@ -168,7 +168,8 @@ def _parse_literal(text: str) -> object:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name in _RESERVED_NAMES:
         raise ValueError(
-            f"name is {name!r}: give 1 to 63 letters, digits, '-', '_' and '.', other than {', '.join(sorted(_RESERVED_NAMES))}"
+            f"name is {name!r}: give 1 to 63 letters, digits, '-', '_' and '.', "
+            f"other than {', '.join(sorted(_RESERVED_NAMES))}"
         )
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from attacker.duration import Duration, DurationField
-from attacker.plan import Load
-from attacker.rate import Rate, RateField
+from attacker.exits import InvalidLoadTestError
+from attacker.plan import Load, plan
+from attacker.rate import RateField
 from attacker.report.objectives import OVERALL, Objective, parse_objective
 from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows.quantity import Cpu, Memory
@@ -162,11 +163,10 @@ class LoadTest(BaseModel):
                 raise ValueError(
                     f"objectives has {objective.target!r}, which is no target: the targets are {', '.join(names)}"
                 )
-        if self.load.rate.requests_in(self.duration) < self.shards:
-            raise ValueError(
-                f"duration is {self.duration}: at {self.rate} that is {self.rate.requests_in(self.duration)} requests for "
-                f"{self.shards} shard(s); give a longer duration, a higher rate or fewer shards"
-            )
+        try:
+            plan(self.targets, self.load, base_url="")
+        except InvalidLoadTestError as error:
+            raise ValueError(str(error)) from error
         return self
 
     @property

@@ -58,7 +58,7 @@ def _is_repeated(field: FieldInfo) -> bool:
 
 def _metavar(name: str) -> str:
     return {"results": "PLACE", "objectives": "TEXT", "targets": "'METHOD /PATH'"}.get(
-        name, name.split("_")[-1].upper()
+        name, name.rpartition("_")[2].upper()
     )
 
 

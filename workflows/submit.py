@@ -21,6 +21,6 @@ if __name__ == "__main__":
     try:
         from workflows.command_line import main
     except ModuleNotFoundError as error:
-        print(f"submit: the Python package {error.name} is missing: run scripts/setup once", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"submit: the Python package {error.name} is missing: run scripts/setup once\n")
         sys.exit(4)
     sys.exit(main(sys.argv[1:]))

@@ -19,8 +19,8 @@ _LATENCY_NAMES = tuple(field.alias or name for name, field in LatencyFigures.mod
 _PLANNED = {
     "rate": "Rate of each target",
     "duration": "Duration",
-    "warmup": "Warm-up before it",
-    "order": "Targets attacked",
+    "warmup": "Warm-up",
+    "order": "Order of targets",
     "shards": "Shards of each target",
     "timeout": "Timeout",
 }
@@ -98,7 +98,6 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
             yield label, _text(run.loadtest[key])
     yield "API", _text(run.loadtest.get("api_url") or "deployed for this run")
     yield "Engine", run.engine
-    yield "Run", run.id
 
 
 def _requests(loadtest: Mapping[str, JsonValue]) -> dict[str, str]:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["TargetPlots", "plots_of", "render_distribution", "render_time_series"]
 
-_WIDE_RANGE = 120
+_WIDE_RANGE = 50
 """From a largest value of this many smallest ones on, a linear axis would hide the small."""
 _FEW_BUCKETS = 30
 _TICKS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 _MOST_TICKS = 7
-_PERCENTILES = {"min": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
+_PERCENTILES = {"p0": 0.0, "p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,7 @@ def render_distribution(distribution: Distribution, *, name: str) -> str:
         figure = new_figure()
         axes = figure.subplots()
         _draw_percentiles(axes, distribution)
-        axes.set_xticks(_decades(np.array(list(_PERCENTILES.values()))), list(_PERCENTILES))
-        axes.set_xlim(0, 4)
+        _set_share_axis(axes, distribution)
         _draw_legend(axes)
         return render_svg(figure, label=f"{name}: latency distribution")
 
@@ -84,20 +83,25 @@ def _draw_percentiles(axes: "Axes", distribution: Distribution) -> None:
         _set_latency_axis(axes, np.concatenate([latency_ns, corrected_ns]).astype(np.float64))
 
 
+def _set_share_axis(axes: "Axes", distribution: Distribution) -> None:
+    places = _decades(np.array(list(_PERCENTILES.values())))
+    end = max(1.0, float(_decades(distribution.share)[-1]))
+    axes.set_xticks(places[places <= end], list(_PERCENTILES)[: np.count_nonzero(places <= end)])
+    axes.set_xlim(0, end)
+
+
 def _decades(shares: Floats) -> Floats:
     """Place shares so that each further nine takes as much room as the one before."""
-    return -np.log10(1 - shares)
+    places: Floats = -np.log10(1 - shares)
+    return places
 
 
 def _draw_latencies(axes: "Axes", series: TimeSeries) -> None:
     middle_s = series.start_s + series.width_s / 2
     marker = "o" if len(series.n) <= _FEW_BUCKETS else ""
-    for values_ns, colour, label in (
-        (series.p50_ns, Colour.P50, "p50"),
-        (series.p99_ns, Colour.P99, "p99"),
-        (series.max_ns, Colour.MAX, "max"),
-    ):
-        axes.plot(middle_s, values_ns, color=colour, label=label, linewidth=1.6, marker=marker, markersize=3)
+    lines = ((series.max_ns, Colour.MAX, "max", 3), (series.p99_ns, Colour.P99, "p99", 1.5), (series.p50_ns, Colour.P50, "p50", 1.5))
+    for values_ns, colour, label, width in lines:
+        axes.plot(middle_s, values_ns, color=colour, label=label, linewidth=width, marker=marker, markersize=width + 2)
     _set_latency_axis(axes, np.concatenate([series.p50_ns, series.max_ns]))
     _draw_legend(axes)
 
@@ -118,7 +122,7 @@ def _set_latency_axis(axes: "Axes", drawn_ns: Floats) -> None:
     if high > low * _WIDE_RANGE:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.3, high * 1.3)
-        axes.yaxis.set_major_locator(LogLocator())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3) if high < low * 2000 else (1,)))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_ylim(0, high * 1.08)
@@ -143,4 +147,4 @@ def _clock(after_s: float) -> str:
 
 
 def _draw_legend(axes: "Axes") -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.015, 0.985), ncols=3)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.015, 0.985), ncols=3, reverse=True)

@@ -48,7 +48,8 @@ def doubts_on_target(name: str, figures: Figures) -> tuple[str, ...]:
     doubts = (
         (attack.sent_ratio is None or attack.sent_ratio < LEAST_SENT_RATIO)
         and f"{name}: {attack.sent:,} of {figures.expected or 0:,} requests were sent "
-        f"({_percent(attack.sent_ratio or 0)}), fewer than {LEAST_SENT_RATIO:.0%}: the attacker could not keep up or was stopped",
+        f"({_percent(attack.sent_ratio or 0)}), fewer than {LEAST_SENT_RATIO:.0%}: "
+        "the attacker could not keep up or was stopped",
         attack.duplicates and f"{name}: {attack.duplicates:,} requests are in the results twice",
     )
     return tuple(doubt for doubt in doubts if doubt)

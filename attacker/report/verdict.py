@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from attacker.duration import in_words
 from attacker.exits import Exit
 from attacker.report.figures import Judged, Verdict, VerdictResult
+from attacker.report.notation import measured
 
 __all__ = ["EXIT_OF", "verdict"]
 
@@ -26,5 +26,4 @@ def verdict(judged: Sequence[tuple[str, Judged]], *, doubts: Sequence[str]) -> V
 
 
 def _told(judged: Judged) -> str:
-    assert judged.measured is not None
-    return f"{judged.objective} was missed"
+    return f"{judged.objective} was missed: {measured(judged)}"

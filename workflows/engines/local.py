@@ -1,5 +1,6 @@
 """The local engine: the steps as calls on this machine, the API and the attacks as processes."""
 
+import json
 import os
 import platform
 import secrets
@@ -50,14 +51,19 @@ class LocalRun:
     """Where its folder was brought."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Steps:
-    """How the steps of one run are told of."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the steps of one run share."""
 
+    loadtest: LoadTest
+    attacker: Attacker
+    started: datetime
     tell: Tell
+    stop: threading.Event
 
     @contextmanager
     def step(self, name: str, text: str, lasts_s: float | None = None) -> Iterator[None]:
+        """Tell of a step, and how it ends."""
         self.tell(Event(step=name, state=State.STARTED, text=text, lasts_s=lasts_s))
         try:
             yield
@@ -78,28 +84,32 @@ def run_locally(loadtest: LoadTest, *, tell: Tell, stop: threading.Event) -> Loc
     Raises:
         LoadTestError: something could not be started, did not get ready, or could not be written.
     """
-    started = datetime.now(UTC)
-    run_id = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    vegeta = find_vegeta()
-    attacker = Attacker(
-        vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus_of(loadtest.attacker_cpu), run=run_id
-    )
-    steps = _Steps(tell)
-    with _reserved(loadtest) as listener:
-        place = open_place(loadtest, run_id, _loadtest_json(loadtest))
-        with _deployed(loadtest, listener, place.folder / "api.log", steps) as api:
+    run = _new_run(loadtest, tell, stop)
+    with _reserved_port(loadtest) as listener:
+        place = open_place(loadtest, run.attacker.run, _loadtest_json(loadtest))
+        with _deployed(run, listener, place.folder / "api.log") as api:
             base_url = loadtest.api_url or (api.url if api else "")
             shards = plan(loadtest, base_url=base_url)
-            _wait_until_ready(loadtest, base_url, api, steps, stop)
-            if stop.is_set():
-                raise InterruptedBeforeAttackError("interrupted before the attack: nothing was measured")
-            attacks = _attack_all(attacker, loadtest, shards, place.folder, steps, stop)
-            report = _report(attacker, loadtest, attacks, place.folder, started, steps, stop)
-            return LocalRun(report, place.folder, _deliver(place, steps))
+            _wait_until_ready(run, base_url, api)
+            attacks = _attack_all(run, shards, place.folder)
+            report = _report(run, attacks, place.folder)
+            return LocalRun(report, place.folder, _deliver(run, place))
+
+
+def _new_run(loadtest: LoadTest, tell: Tell, stop: threading.Event) -> _Run:
+    started = datetime.now(UTC)
+    vegeta = find_vegeta()
+    attacker = Attacker(
+        vegeta=vegeta,
+        vegeta_version=vegeta_version(vegeta),
+        cpus=cpus_of(loadtest.attacker_cpu),
+        run=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+    )
+    return _Run(loadtest=loadtest, attacker=attacker, started=started, tell=tell, stop=stop)
 
 
 @contextmanager
-def _reserved(loadtest: LoadTest) -> Iterator[socket.socket | None]:
+def _reserved_port(loadtest: LoadTest) -> Iterator[socket.socket | None]:
     if loadtest.api_url is not None:
         yield None
         return
@@ -108,117 +118,94 @@ def _reserved(loadtest: LoadTest) -> Iterator[socket.socket | None]:
 
 
 def _loadtest_json(loadtest: LoadTest) -> bytes:
-    import json  # noqa: PLC0415
-
     return (json.dumps(loadtest.as_run(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 @contextmanager
-def _deployed(
-    loadtest: LoadTest, listener: socket.socket | None, log: Path, steps: _Steps
-) -> Iterator[ApiProcess | None]:
+def _deployed(run: _Run, listener: socket.socket | None, log: Path) -> Iterator[ApiProcess | None]:
     """Have the API run for as long as it is needed, or for good where it is to be kept."""
     if listener is None:
         yield None
         return
-    with steps.step("deploy", f"the API, {loadtest.api_workers} workers, port {loadtest.api_port}"):
+    loadtest = run.loadtest
+    with run.step("deploy", f"the API, {loadtest.api_workers} workers, port {loadtest.api_port}"):
         api = start_api(loadtest, listener, log)
         listener.close()
-    reported = False
+    came_to_its_end = False
     try:
         yield api
-        reported = True
+        came_to_its_end = True
     finally:
-        if loadtest.keep and reported:
-            steps.tell(
+        if loadtest.keep and came_to_its_end:
+            run.tell(
                 Event(step="teardown", state=State.NOTE, text=f"the API stays: {api.url}, process {api.process.pid}")
             )
         else:
-            with steps.step("teardown", "the API"):
+            with run.step("teardown", "the API"):
                 stop_api(api)
 
 
-def _wait_until_ready(
-    loadtest: LoadTest, base_url: str, api: ApiProcess | None, steps: _Steps, stop: threading.Event
-) -> None:
-    with steps.step("ready", f"each target answers once at {base_url}"):
+def _wait_until_ready(run: _Run, base_url: str, api: ApiProcess | None) -> None:
+    with run.step("ready", f"each target answers once at {base_url}"):
         ready(
-            [target.at(base_url) for target in loadtest.targets],
-            timeout_s=loadtest.ready_timeout.s,
-            answer_timeout_s=loadtest.timeout.s,
-            stop=stop,
+            [target.at(base_url) for target in run.loadtest.targets],
+            timeout_s=run.loadtest.ready_timeout.s,
+            answer_timeout_s=run.loadtest.timeout.s,
+            stop=run.stop,
             alive=api.check_alive if api else lambda: None,
         )
+    if run.stop.is_set():
+        raise InterruptedBeforeAttackError("interrupted before the attack: nothing was measured")
 
 
-def _attack_all(
-    attacker: Attacker,
-    loadtest: LoadTest,
-    shards: Sequence[Shard],
-    folder: Path,
-    steps: _Steps,
-    stop: threading.Event,
-) -> list[Attack]:
+def _attack_all(run: _Run, shards: Sequence[Shard], folder: Path) -> list[Attack]:
     """Attack with all shards at one instant, or target by target; nothing but vegeta works meanwhile."""
+    loadtest = run.loadtest
     waves = [list(shards)]
     if loadtest.order is Order.SEQUENTIAL:
         waves = [list(wave) for _, wave in groupby(shards, key=lambda shard: shard.target.name)]
-    lasts_s = loadtest.warmup.s + loadtest.duration.s
     attacks = []
     for wave in waves:
-        names = ", ".join(dict.fromkeys(shard.target.name for shard in wave))
-        each = f"{len(wave)} attackers, " if len(wave) > 1 else ""
-        warmup = f" after {loadtest.warmup} of warm-up" if loadtest.warmup.ns else ""
-        with steps.step("attack", f"{names}: {each}{loadtest.rate} each for {loadtest.duration}{warmup}", lasts_s):
-            attacks += _attack_at_once(attacker, loadtest, wave, folder, stop)
+        with run.step("attack", _attack_in_words(loadtest, wave), loadtest.warmup.s + loadtest.duration.s):
+            attacks += _attack_at_once(run, wave, folder)
     return attacks
 
 
-def _attack_at_once(
-    attacker: Attacker, loadtest: LoadTest, shards: Sequence[Shard], folder: Path, stop: threading.Event
-) -> list[Attack]:
+def _attack_in_words(loadtest: LoadTest, wave: Sequence[Shard]) -> str:
+    names = ", ".join(dict.fromkeys(shard.target.name for shard in wave))
+    attackers = f"{len(wave)} attackers, " if len(wave) > 1 else ""
+    warmup = f" after {loadtest.warmup} of warm-up" if loadtest.warmup.ns else ""
+    return f"{names}: {attackers}{loadtest.rate} each for {loadtest.duration}{warmup}"
+
+
+def _attack_at_once(run: _Run, shards: Sequence[Shard], folder: Path) -> list[Attack]:
     start_at_ns = time.time_ns() + _TO_THE_START_NS
-    grace_s = min(_GRACE_S, loadtest.timeout.s)
+    grace_s = min(_GRACE_S, run.loadtest.timeout.s)
+
+    def attack_one(shard: Shard) -> Attack:
+        into = shard_folder(folder, shard.name)
+        return attack(run.attacker, shard, into=into, start_at_ns=start_at_ns, stop=run.stop, grace_s=grace_s)
+
     with ThreadPoolExecutor(max_workers=len(shards)) as pool:
-        attacks = [
-            pool.submit(
-                attack,
-                attacker,
-                shard,
-                into=shard_folder(folder, shard.name),
-                start_at_ns=start_at_ns,
-                stop=stop,
-                grace_s=grace_s,
-            )
-            for shard in shards
-        ]
-        return [one.result() for one in attacks]
+        return list(pool.map(attack_one, shards))
 
 
-def _report(
-    attacker: Attacker,
-    loadtest: LoadTest,
-    attacks: Sequence[Attack],
-    folder: Path,
-    started: datetime,
-    steps: _Steps,
-    stop: threading.Event,
-) -> Report:
+def _report(run: _Run, attacks: Sequence[Attack], folder: Path) -> Report:
     from workflows.steps.aggregate import aggregate  # noqa: PLC0415  (numba, polars and matplotlib take a second)
 
-    with steps.step("report", "merging what was measured"):
+    with run.step("report", "merging what was measured"):
         for one in attacks:
-            record(attacker, one, shard_folder(folder, one.shard.name))
-        run = Run(
-            id=attacker.run,
-            started=started.isoformat(timespec="seconds"),
+            record(run.attacker, one, shard_folder(folder, one.shard.name))
+        told = Run(
+            id=run.attacker.run,
+            started=run.started.isoformat(timespec="seconds"),
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
             engine="local",
-            loadtest=loadtest.as_run(),
-            environment=_environment(attacker),
+            loadtest=run.loadtest.as_run(),
+            environment=_environment(run.attacker),
         )
-        doubts = ["the run was interrupted"] if stop.is_set() else []
-        return aggregate(loadtest, [one.shard for one in attacks], run, folder, doubts=doubts)
+        doubts = ["the run was interrupted"] if run.stop.is_set() else []
+        return aggregate(run.loadtest, [one.shard for one in attacks], told, folder, doubts=doubts)
 
 
 def _environment(attacker: Attacker) -> dict[str, JsonValue]:
@@ -231,8 +218,8 @@ def _environment(attacker: Attacker) -> dict[str, JsonValue]:
     }
 
 
-def _deliver(place: Place, steps: _Steps) -> str:
+def _deliver(run: _Run, place: Place) -> str:
     if place.bucket is None:
         return place.deliver()
-    with steps.step("upload", place.bucket.address(place.path)):
+    with run.step("upload", place.bucket.address(place.path)):
         return place.deliver()
