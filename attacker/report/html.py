@@ -63,6 +63,7 @@ def _templates() -> Environment:
         loader=PackageLoader("attacker.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_clean,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -72,6 +73,11 @@ def _templates() -> Environment:
         missing=notation.MISSING, latency_names=_LATENCY_NAMES, is_thin=_is_thin, latency_of=_latency_of
     )
     return environment
+
+
+def _clean(value: object) -> object:
+    """Take control characters out of what others wrote; what is markup already is ours."""
+    return notation.printable(value) if type(value) is str else value
 
 
 def _latency_of(figures: Figures) -> dict[str, int] | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from attacker.report.figures import Figures, Report
-from attacker.report.notation import count, meaning, measured, objectives, rate, share, span
+from attacker.report.notation import count, meaning, measured, objectives, printable, rate, share, span
 
 __all__ = ["render_markdown"]
 
@@ -87,4 +87,4 @@ def _row(*cells: str) -> str:
 
 def _plain(text: str) -> str:
     """Keep a text on one line and its characters from being read as markup."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", printable(" ".join(text.split())))

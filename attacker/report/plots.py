@@ -58,6 +58,7 @@ def render_time_series(series: TimeSeries, *, name: str) -> str:
         if has_errors:
             _draw_errors(panels[1], series)
         _set_time_axis(panels[-1], float(series.start_s[-1]) + series.width_s)
+        panels[-1].set_xlabel(f"a point every {_clock(series.width_s)}", loc="right", color=Colour.INK)
         return render_svg(figure, label=f"{name}: latency over time")
 
 
@@ -78,8 +79,8 @@ def _draw_percentiles(axes: "Axes", distribution: Distribution) -> None:
         axes.plot(places, latency_ns, color=Colour.P99, linewidth=2, label="as vegeta measured")
         _set_latency_axis(axes, latency_ns.astype(np.float64))
     else:
-        axes.plot(places, corrected_ns, color=Colour.P99, linewidth=2, label="corrected")
-        axes.plot(places, latency_ns, color=Colour.RAW, linewidth=1.2, dashes=(4, 2.5), label="as vegeta measured")
+        axes.plot(places, corrected_ns, color=Colour.P99, linewidth=3, label="corrected")
+        axes.plot(places, latency_ns, color=Colour.RAW, linewidth=1.2, dashes=(5, 3), label="as vegeta measured")
         _set_latency_axis(axes, np.concatenate([latency_ns, corrected_ns]).astype(np.float64))
 
 
@@ -99,11 +100,15 @@ def _decades(shares: Floats) -> Floats:
 def _draw_latencies(axes: "Axes", series: TimeSeries) -> None:
     middle_s = series.start_s + series.width_s / 2
     marker = "o" if len(series.n) <= _FEW_BUCKETS else ""
-    lines = ((series.max_ns, Colour.MAX, "max", 3), (series.p99_ns, Colour.P99, "p99", 1.5), (series.p50_ns, Colour.P50, "p50", 1.5))
+    lines = (
+        (series.max_ns, Colour.MAX, "max", 3),
+        (series.p99_ns, Colour.P99, "p99", 1.5),
+        (series.p50_ns, Colour.P50, "p50", 1.5),
+    )
     for values_ns, colour, label, width in lines:
         axes.plot(middle_s, values_ns, color=colour, label=label, linewidth=width, marker=marker, markersize=width + 2)
     _set_latency_axis(axes, np.concatenate([series.p50_ns, series.max_ns]))
-    _draw_legend(axes)
+    _draw_legend(axes, reverse=True)
 
 
 def _draw_errors(axes: "Axes", series: TimeSeries) -> None:
@@ -146,5 +151,5 @@ def _clock(after_s: float) -> str:
     return "".join(f"{value:g}{unit}" for value, unit in parts if value) or "0"
 
 
-def _draw_legend(axes: "Axes") -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.015, 0.985), ncols=3, reverse=True)
+def _draw_legend(axes: "Axes", *, reverse: bool = False) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.015, 0.985), ncols=3, reverse=reverse)

@@ -39,10 +39,10 @@ _SHOWN: Mapping[str, str] = {
 }
 """Colours by stand-in: the page's, light or dark, or those given here where no page has any."""
 
-_SIZE_INCHES = (6.4, 3.5)
+_SIZE_INCHES = (5.7, 3.2)
 _STYLE: Mapping[Any, Any] = {
     "svg.fonttype": "none",
-    "font.size": 12,
+    "font.size": 11.5,
     "text.color": Colour.INK.value,
     "axes.edgecolor": Colour.GRID.value,
     "xtick.color": Colour.INK.value,

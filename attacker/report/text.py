@@ -10,11 +10,11 @@ from rich.text import Text
 
 from attacker.report.figures import Figures, LatencyFigures, Report, TargetFigures
 from attacker.report.notation import (
-    bytes_text,
     count,
     meaning,
     measured,
     objectives,
+    plain,
     printable,
     rate,
     share,
@@ -125,9 +125,7 @@ def _target_lines(figures: TargetFigures) -> Iterator[str]:
         yield _line("Corrected", names, *_spans(figures.corrected_latency_ns))
     yield _line("Latencies", names, *_spans(figures.latency_ns))
     for label, size_bytes in (("Bytes In", figures.bytes_in), ("Bytes Out", figures.bytes_out)):
-        yield _line(
-            label, "total, mean", bytes_text(size_bytes), bytes_text(size_bytes / requests if requests else None)
-        )
+        yield _line(label, "total, mean", count(size_bytes), plain(size_bytes / requests if requests else None))
     yield _line("Success", "ratio", share(figures.success))
     codes = "  ".join(f"{code}:{number}" for code, number in figures.status_codes.items())
     yield _line("Status Codes", "code:count", codes)
@@ -137,7 +135,7 @@ def _target_lines(figures: TargetFigures) -> Iterator[str]:
 
 
 def _line(label: str, names: str, *values: str) -> str:
-    return f"{label:<13} {f'[{names}]':<54} {', '.join(values)}"
+    return f"{label:<13} {f'[{names}]':<47} {', '.join(values)}"
 
 
 def _latency_names() -> tuple[str, ...]:
