@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from attacker.report.figures import (
     ErrorCount,
@@ -18,46 +19,63 @@ from attacker.report.figures import (
 from attacker.report.statistics import Sample, figures_of
 from attacker.results import Ints, Results, Text
 
-__all__ = ["a_report", "a_run", "a_sample", "a_target", "a_verdict", "a_wavy_sample"]
+__all__ = ["Wave", "a_report", "a_run", "a_sample", "a_target", "a_verdict", "a_wavy_sample", "in_ns"]
 
-MS = 1_000_000
 START_NS = 1_771_254_421 * 1_000_000_000
 
 
+def in_ns(ms: npt.ArrayLike) -> Ints:
+    """Turn milliseconds into whole nanoseconds."""
+    return (np.asarray(ms, np.float64) * 1_000_000).round().astype(np.int64)
+
+
 def a_sample(
-    latency_ms: Sequence[float] | Ints = range(1, 101),
+    latency_ms: npt.ArrayLike = range(1, 101),
     *,
     interval_ms: float = 10,
-    lag_ms: Sequence[float] | None = (),
+    lag_ms: npt.ArrayLike | None = 0,
+    code: npt.ArrayLike = 200,
     error: Sequence[str] = (),
-    code: Sequence[int] = (),
+    missing: range = range(0),
 ) -> Sample:
-    """Make rows that were due every `interval_ms`; lag None is an unknown schedule, lag () is none."""
-    n = len(latency_ms)
+    """Make rows that were due every `interval_ms`.
+
+    Args:
+        latency_ms: a value a row.
+        interval_ms: of the schedule.
+        lag_ms: how late each was sent; None where the schedule is not known.
+        code: the status of each.
+        error: the error of each; none of any where it is empty.
+        missing: rows that were lost.
+    """
+    latency_ns = in_ns(latency_ms)
+    n = len(latency_ns)
     seq = np.arange(n, dtype=np.int64)
-    lag_ns = np.zeros(n, np.int64) if not lag_ms else (np.asarray(lag_ms) * MS).astype(np.int64)
-    texts = tuple(dict.fromkeys(error or [""]))
-    errors = Text(np.array([texts.index(one) for one in error] or np.zeros(n), np.int32), texts)
-    same = Text(np.zeros(n, np.int32), ("get-health",))
-    codes = np.array(code or np.full(n, 200), np.int64)
+    lag_ns = np.broadcast_to(in_ns(0 if lag_ms is None else lag_ms), n)
+    codes = np.broadcast_to(np.asarray(code, np.int64), n)
+    texts = tuple(dict.fromkeys(error)) or ("",)
+    errors = np.array([texts.index(text) for text in error], np.int32) if error else np.zeros(n, np.int32)
+    same = Text(np.zeros(n, np.int32), ("",))
+    kept = ~np.isin(seq, missing)
+    results = Results(
+        timestamp_ns=START_NS + (seq * interval_ms * 1e6).astype(np.int64) + lag_ns,
+        seq=seq,
+        code=codes,
+        latency_ns=latency_ns,
+        bytes_in=np.full(n, 15, np.int64),
+        bytes_out=np.zeros(n, np.int64),
+        attack=same,
+        error=Text(errors, texts),
+        method=same,
+        url=same,
+    )
     return Sample(
-        results=Results(
-            timestamp_ns=START_NS + seq * int(interval_ms * MS) + lag_ns,
-            seq=seq,
-            code=codes,
-            latency_ns=(np.asarray(latency_ms, np.float64) * MS).astype(np.int64),
-            bytes_in=np.full(n, 15, np.int64),
-            bytes_out=np.zeros(n, np.int64),
-            attack=same,
-            error=errors,
-            method=same,
-            url=same,
-        ),
-        lag_ns=None if lag_ms is None else lag_ns,
-        succeeded=(codes >= 200) & (codes < 400),
+        results=results[kept],
+        lag_ns=None if lag_ms is None else lag_ns[kept],
+        succeeded=((codes >= 200) & (codes < 400))[kept],
         shards=1,
-        origins_ns=(START_NS,),
-        seq_gaps=0,
+        origins_ns=(START_NS,) if n else (),
+        seq_gaps=len(missing),
         duplicates=0,
         throttled_ratio=0.0,
     )
@@ -94,9 +112,9 @@ def a_wavy_sample(wave: Wave, *, seed: int = 7) -> Sample:
     return a_sample(
         latency_ms,
         interval_ms=1000 / wave.rate_per_s,
-        lag_ms=(lag_ms - lag_ms.min()).tolist(),
+        lag_ms=lag_ms - lag_ms.min(),
         error=errors.tolist(),
-        code=code.tolist(),
+        code=code,
     )
 
 

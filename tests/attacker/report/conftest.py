@@ -1,0 +1,41 @@
+"""States of a run, as reports on them."""
+
+import pytest
+
+from attacker.report.figures import Judged, Report
+from tests.attacker.report.a_report import Wave, a_report, a_run, a_sample, a_target, a_verdict, a_wavy_sample
+
+P99 = "p99 < 50ms"
+SUCCESS = "success >= 99%"
+
+
+@pytest.fixture
+def passed_run() -> Report:
+    met = (Judged(objective=P99, measured=11_400_000, met=True), Judged(objective=SUCCESS, measured=1, met=True))
+    return a_report(a_target("get-health", objectives=met), a_target("get-metadata", objectives=met))
+
+
+@pytest.fixture
+def failed_run() -> Report:
+    missed = (
+        Judged(objective=P99, measured=50_000_400, met=False),
+        Judged(objective=SUCCESS, measured=0.9558, met=False),
+    )
+    metadata = a_target("get-metadata", sample=a_wavy_sample(Wave(error_share=0.1)), objectives=missed)
+    return a_report(
+        a_target("get-health", objectives=[Judged(objective=P99, measured=11_400_000, met=True)]),
+        metadata,
+        verdict=a_verdict("FAIL", f"get-metadata: {P99} was missed", f"get-metadata: {SUCCESS} was missed"),
+    )
+
+
+@pytest.fixture
+def run_without_a_request() -> Report:
+    unknown = (Judged(objective=P99, measured=None, met=None),)
+    empty = a_target("get-health", sample=a_sample([]), objectives=unknown, expected=3600)
+    return a_report(empty, verdict=a_verdict("INVALID", "shard get-health is missing: it left no evidence"))
+
+
+@pytest.fixture
+def run_without_objectives() -> Report:
+    return a_report(a_target("get-health"), run=a_run(loadtest={}, environment={}))

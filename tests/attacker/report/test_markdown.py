@@ -1,0 +1,82 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attacker.report.figures import Judged, Report
+from attacker.report.markdown import render_markdown
+from attacker.report.notation import MISSING
+from tests.attacker.report.a_report import a_report, a_sample, a_target, a_verdict
+
+
+@pytest.mark.parametrize(
+    ("run", "title"),
+    [
+        ("passed_run", "## ✅ PASS: load test 2026-02-16-150701-k3f9"),
+        ("failed_run", "## ❌ FAIL: load test 2026-02-16-150701-k3f9"),
+        ("run_without_a_request", "## ⚠️ INVALID: load test 2026-02-16-150701-k3f9"),
+    ],
+)
+def test_the_verdict_is_the_title(run: str, title: str, request: pytest.FixtureRequest) -> None:
+    assert render_markdown(request.getfixturevalue(run)).startswith(title + "\n")
+
+
+def test_a_failed_run_has_its_reasons_and_what_was_measured(failed_run: Report) -> None:
+    lines = render_markdown(failed_run).splitlines()
+
+    assert "2 of 3 objectives missed." in lines
+    assert r"- get-metadata: p99 \< 50ms was missed" in lines
+    assert r"| get-metadata | p99 \< 50ms | 50.0004ms | ❌ **missed** |" in lines
+    assert r"| get-health | p99 \< 50ms | 11.4ms | ✅ met |" in lines
+
+
+def test_the_summary_has_a_row_for_each_target_and_one_for_all(passed_run: Report) -> None:
+    lines = render_markdown(passed_run).splitlines()
+
+    assert "| get-health | 100 | 100/s | 100% | 50ms | 95ms | 99ms | 100ms | 100ms | 0ns |" in lines
+    assert "| get-metadata | 100 | 100/s | 100% | 50ms | 95ms | 99ms | 100ms | 100ms | 0ns |" in lines
+    assert "| overall | 100 | 100/s | 100% | 50ms | 95ms | 99ms | 100ms | 100ms | 0ns |" in lines
+
+
+def test_what_was_not_measured_is_a_dash_and_never_0(run_without_a_request: Report) -> None:
+    lines = render_markdown(run_without_a_request).splitlines()
+
+    assert f"| get-health | 0 {f'| {MISSING} ' * 8}|" in lines
+    assert rf"| get-health | p99 \< 50ms | {MISSING} | ⚠️ no data |" in lines
+
+
+def test_only_the_most_frequent_errors_are_listed() -> None:
+    sample = a_sample([5] * 14, code=500, error=["frequent", "frequent", *(f"rare {number}" for number in range(12))])
+    lines = render_markdown(a_report(a_target(sample=sample))).splitlines()
+
+    assert lines.index("| get-health | frequent | 2 |") < lines.index("| get-health | rare 0 | 1 |")
+    assert "… and 3 more kinds of error." in lines
+
+
+def test_a_table_always_has_a_blank_line_around_it(failed_run: Report) -> None:
+    # Without one, GitHub takes a table for a part of what stands before it.
+    markdown = render_markdown(failed_run)
+
+    assert not re.search(r"^[^|\n]+\n\|", markdown, re.MULTILINE)
+    assert not re.search(r"^\|.*\n[^|\n]", markdown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "text", ["a|b", "`rm`", "<img src=x>", "line\nfeed", "[x](y)", "@everyone", "\\|", "trailing\\"]
+)
+def test_no_text_is_read_as_markup(text: str) -> None:
+    assert shape_with(text) == shape_with("plain")
+
+
+@given(text=st.text())
+def test_no_text_of_others_changes_the_tables(text: str) -> None:
+    assert shape_with(text) == shape_with("plain")
+
+
+def shape_with(text: str) -> list[int]:
+    """Count the bars of each line that are not escaped."""
+    judged = Judged(objective=text, measured=None, met=None)
+    target = a_target(text, errors=[text], objectives=[judged])
+    markdown = render_markdown(a_report(target, verdict=a_verdict("FAIL", text)))
+    return [len(re.findall(r"[|`<]", re.sub(r"\\.", "", line))) for line in markdown.splitlines()]
