@@ -11,7 +11,7 @@ from attacker.exits import RunBrokenError
 __all__ = ["Bucket"]
 
 _TIMEOUT_S = 15.0
-_RETRY_S = 60.0
+_RETRY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,17 @@ class Bucket:
             ) from error
         except (GoogleAPIError, GoogleAuthError, RequestException, OSError) as error:
             raise RunBrokenError(
-                f"gs://{self.name}: writing {self._full(path)} failed ({_first_line(error)}): try again when it answers"
+                f"gs://{self.name}: writing {self._full(path)} failed ({_in_words(error)}): try again when it answers"
             ) from error
 
     def _full(self, path: str) -> str:
         return f"{self.prefix}/{path}" if self.prefix else path
 
 
-def _first_line(error: Exception) -> str:
+def _in_words(error: Exception) -> str:
+    from requests import ConnectionError as NotConnectedError  # noqa: PLC0415
+    from requests import Timeout  # noqa: PLC0415
+
+    if isinstance(error, NotConnectedError | Timeout):
+        return "the storage server does not answer"
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -3,8 +3,6 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +49,8 @@ def submit(
         raise InvalidLoadTestError("--local is missing: this version runs load tests on this machine only")
     from workflows.engines.local import run_locally  # noqa: PLC0415  (--help need not wait for it)
 
-    with _stop_on_signals() as stop, telling(as_json=as_json) as tell:
+    stop = _stopped_by_signals()
+    with telling(as_json=as_json) as tell:
         run = run_locally(loadtest, tell=tell, stop=stop)
     if as_json:
         say(run.report.model_dump_json(indent=2))
@@ -60,21 +59,19 @@ def submit(
 
         say(render_text(run.report, width=None, colour=sys.stdout.isatty()))
         say(f"Report: {run.place}/report.html")
+    if run.trouble is not None:
+        raise run.trouble
     raise typer.Exit(Exit.INTERRUPTED if stop.is_set() else EXIT_OF[run.report.verdict.result])
 
 
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Give an event that the first SIGINT or SIGTERM sets; every wait of a run ends with it."""
+def _stopped_by_signals() -> threading.Event:
+    """Give an event that SIGINT or SIGTERM sets, from now on; every wait of a run ends with it."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: object) -> None:
         # Not set here: the thread that is interrupted may hold the event's own lock.
         threading.Thread(target=stop.set).start()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    return stop

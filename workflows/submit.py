@@ -1,6 +1,7 @@
 """The command line: `python workflows/submit.py [FILE.yaml] [OPTIONS]`, from any directory."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,19 @@ def _use_prepared_python() -> None:
     sys.path[0] = str(_ROOT)
 
 
+def _leave_on_signals() -> None:
+    """End at once on SIGINT and SIGTERM for as long as nothing is started: an import may swallow KeyboardInterrupt."""
+
+    def leave(_number: int, _frame: object) -> None:
+        os.write(2, b"submit: interrupted: nothing was started\n")
+        os._exit(130)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+
+
 if __name__ == "__main__":
+    _leave_on_signals()
     _use_prepared_python()
     try:
         from workflows.command_line import main

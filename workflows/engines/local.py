@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from attacker.attack import Attack, Attacker, attack, record
-from attacker.exits import LoadTestError
+from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.plan import Shard
 from attacker.report.figures import Report, Run
 from attacker.run_folder import shard_folder
@@ -40,6 +40,8 @@ _GRACE_S = 10.0
 class InterruptedBeforeAttackError(LoadTestError):
     """The run was told to stop before it had measured anything."""
 
+    exit = Exit.INTERRUPTED
+
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
@@ -48,7 +50,9 @@ class LocalRun:
     report: Report
     folder: Path
     place: str
-    """Where its folder was brought."""
+    """Where its folder was brought, or stayed."""
+    trouble: LoadTestError | None = None
+    """Why it could not be brought where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +97,7 @@ def run_locally(loadtest: LoadTest, *, tell: Tell, stop: threading.Event) -> Loc
             _wait_until_ready(run, base_url, api)
             attacks = _attack_all(run, shards, place.folder)
             report = _report(run, attacks, place.folder)
-            return LocalRun(report, place.folder, _deliver(run, place))
+            return _deliver(run, place, report)
 
 
 def _new_run(loadtest: LoadTest, tell: Tell, stop: threading.Event) -> _Run:
@@ -175,7 +179,7 @@ def _attack_in_words(loadtest: LoadTest, wave: Sequence[Shard]) -> str:
     names = ", ".join(dict.fromkeys(shard.target.name for shard in wave))
     attackers = f"{len(wave)} attackers, " if len(wave) > 1 else ""
     warmup = f" after {loadtest.warmup} of warm-up" if loadtest.warmup.ns else ""
-    return f"{names}: {attackers}{loadtest.rate} each for {loadtest.duration}{warmup}"
+    return f"{names}: {attackers}{loadtest.rate}{' each' if ',' in names else ''} for {loadtest.duration}{warmup}"
 
 
 def _attack_at_once(run: _Run, shards: Sequence[Shard], folder: Path) -> list[Attack]:
@@ -193,7 +197,7 @@ def _attack_at_once(run: _Run, shards: Sequence[Shard], folder: Path) -> list[At
 def _report(run: _Run, attacks: Sequence[Attack], folder: Path) -> Report:
     from workflows.steps.aggregate import aggregate  # noqa: PLC0415  (numba, polars and matplotlib take a second)
 
-    with run.step("report", "merging what was measured"):
+    with run.step("report", "merging what was measured"), _kept_in(folder):
         for one in attacks:
             record(run.attacker, one, shard_folder(folder, one.shard.name))
         told = Run(
@@ -208,6 +212,15 @@ def _report(run: _Run, attacks: Sequence[Attack], folder: Path) -> Report:
         return aggregate(run.loadtest, [one.shard for one in attacks], told, folder, doubts=doubts)
 
 
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    """Say where the measurement lies, should anything that comes after it fail."""
+    try:
+        yield
+    except Exception as error:
+        raise RunBrokenError(f"the report could not be made ({error}); all that was measured is in {folder}") from error
+
+
 def _environment(attacker: Attacker) -> dict[str, JsonValue]:
     return {
         "machine": platform.node(),
@@ -218,8 +231,11 @@ def _environment(attacker: Attacker) -> dict[str, JsonValue]:
     }
 
 
-def _deliver(run: _Run, place: Place) -> str:
+def _deliver(run: _Run, place: Place, report: Report) -> LocalRun:
     if place.bucket is None:
-        return place.deliver()
-    with run.step("upload", place.bucket.address(place.path)):
-        return place.deliver()
+        return LocalRun(report, place.folder, place.deliver())
+    try:
+        with run.step("upload", place.bucket.address(place.path)):
+            return LocalRun(report, place.folder, place.deliver())
+    except LoadTestError as error:
+        return LocalRun(report, place.folder, str(place.folder), error)

@@ -34,9 +34,9 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         simultaneous=loadtest.order is Order.PARALLEL,
         doubts=doubts,
     )
+    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     plots = {name: plots_of(sample, name=name) for name, sample in samples.items()}
     (folder / "report.html").write_text(render_html(report, plots), encoding="utf-8")
     (folder / "report.md").write_text(render_markdown(report), encoding="utf-8")
     (folder / "junit.xml").write_text(render_junit(report), encoding="utf-8")
-    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return report

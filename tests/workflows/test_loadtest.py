@@ -1,0 +1,160 @@
+"""The load test: defaults, and what each field refuses."""
+
+import json
+
+import pytest
+
+from attacker.exits import InvalidLoadTestError
+from workflows.loadtest import LoadTest, Order
+from workflows.loadtest_file import parse_loadtest
+
+A_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON_HEADER = {"Content-Type": "application/json"}
+
+
+def test_without_any_field_it_is_the_guides_load_test() -> None:
+    loadtest = LoadTest()
+
+    assert [(target.name, target.method, target.url) for target in loadtest.targets] == [
+        ("get-health", "GET", "/health"),
+        ("get-metadata", "GET", "/metadata"),
+        ("post-add_users", "POST", "/add_users/"),
+    ]
+    assert json.loads(loadtest.targets[2].body) == {"id": 4, "name": "user4", "age": "100"}
+    assert (str(loadtest.rate), str(loadtest.duration), loadtest.order) == ("60/s", "60s", Order.PARALLEL)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param({"rat": 5}, "rat is 5: there is no such field: did you mean rate?", id="unknown field"),
+        pytest.param(
+            {"targets": [{"url": "/", "metod": "GET"}]},
+            "targets[0].metod is 'GET': there is no such field: did you mean method?",
+            id="unknown field of a target",
+        ),
+        pytest.param({"rate": 0}, "rate is 0: give a rate above zero, such as 60", id="rate of nothing"),
+        pytest.param({"rate": "-1"}, "rate is '-1': give requests a second, such as 60", id="negative rate"),
+        pytest.param({"rate": "infinity"}, "rate is 'infinity': give requests a second", id="rate without end"),
+        pytest.param({"rate": "0.5/s"}, "rate is '0.5/s': a fraction of a request cannot be sent", id="half a request"),
+        pytest.param({"rate": "abc"}, "rate is 'abc': give requests a second", id="rate of letters"),
+        pytest.param({"duration": 0}, "duration is 0: give a duration above zero, such as 60s", id="no duration"),
+        pytest.param({"targets": []}, "targets is []: give at least one target", id="no targets"),
+        pytest.param({"targets": "\n# none\n"}, "targets is '\\n# none\\n': give at least one target", id="a comment"),
+        pytest.param(
+            {"targets": ["GET /a", "GET /a?b"]}, "targets: two targets have the name 'get-a'", id="two of one name"
+        ),
+        pytest.param(
+            {"targets": [{"name": "A", "url": "/"}, {"name": "a", "url": "/"}]},
+            "targets: two targets have the name 'a'",
+            id="names that a file system may take for one",
+        ),
+        pytest.param(
+            {"targets": [{"name": "a/b", "url": "/"}]},
+            "targets[0]: name is 'a/b': give 1 to 63 letters, digits",
+            id="a name with a slash",
+        ),
+        pytest.param(
+            {"targets": ["GET http:///x"]}, "targets[0]: url is 'http:///x': give a URL with a host", id="no host"
+        ),
+        pytest.param(
+            {"targets": [{"name": "a", "url": "http://user:hidden@api/"}]},
+            "targets[0]: url: URLs are written to reports: give credentials as an Authorization header",
+            id="credentials in a URL",
+        ),
+        pytest.param(
+            {"targets": [{"url": "/", "headers": JSON_HEADER, "text": "{a"}]},
+            "targets[0]: text is '{a', but Content-Type is 'application/json'",
+            id="a body that is no JSON",
+        ),
+        pytest.param(
+            {"targets": [{"url": "/", "headers": A_FORM, "text": "a b"}]},
+            "targets[0]: text is 'a b', but Content-Type says a form",
+            id="a body that is no form",
+        ),
+        pytest.param(
+            {"targets": [{"url": "/", "headers": {"Content-Type": "text/csv"}, "json": {}}]},
+            "targets[0]: headers.Content-Type is 'text/csv' over a JSON body",
+            id="JSON under another type",
+        ),
+        pytest.param(
+            {"objectives": ["p98 < 5ms"]}, "objectives: 'p98 < 5ms': there is no figure 'p98'", id="no such figure"
+        ),
+        pytest.param(
+            {"objectives": ["nobody: p99 < 5ms"]},
+            "objectives has 'nobody', which is no target: the targets are get-health, get-metadata, post-add_users",
+            id="an objective of no target",
+        ),
+        pytest.param({"api_cpu": "x"}, "api_cpu is 'x': give processors above zero", id="CPU"),
+        pytest.param({"api_memory": "1 TB"}, "api_memory is '1 TB': give an amount of memory", id="memory"),
+        pytest.param({"api_url": "api:80"}, "api_url is 'api:80': give a URL with a host", id="API without a scheme"),
+        pytest.param({"results": "gs://"}, "results is 'gs://': give a bucket", id="no bucket"),
+        pytest.param(
+            {"rate": "1/2s", "duration": "1s"},
+            "duration is 1s: at 1/2s that is 0 requests for 1 shard; give a longer duration",
+            id="nothing to send",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_field_value_and_remedy(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidLoadTestError) as refusal:
+        parse_loadtest(fields)
+
+    assert str(refusal.value).startswith(message)
+
+
+def test_all_faults_are_said_at_once_a_line_each() -> None:
+    with pytest.raises(InvalidLoadTestError) as refusal:
+        parse_loadtest({"rate": 0, "duration": 0, "targets": ["GET"]})
+
+    assert [line.split()[0] for line in str(refusal.value).splitlines()] == ["targets[0]:", "rate", "duration"]
+
+
+def test_the_guides_own_one_line_target_is_read_as_its_author_meant() -> None:
+    body = "{'id':4, 'name':'user4', 'age':'100'}"
+
+    [target] = parse_loadtest(
+        {"targets": f"POST http://fast-api-server:5000/add_users Content-Type: application/json {body}"}
+    ).targets
+
+    assert target.name == "post-add_users"
+    assert target.url == "http://fast-api-server:5000/add_users"
+    assert target.sent_headers == {"Content-Type": "application/json"}
+    assert json.loads(target.body) == {"id": 4, "name": "user4", "age": "100"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        pytest.param("POST http://a/b {'id': 4,,}", "the body \"{'id': 4,,}\" is no JSON", id="a broken body"),
+        pytest.param("POST http://a/b HTTP/1.1", "what follows the URL, 'HTTP/1.1', is neither", id="an HTTP version"),
+        pytest.param("http://a/b", "give METHOD and URL", id="no method"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_refused_with_the_reason(line: str, reason: str) -> None:
+    with pytest.raises(InvalidLoadTestError) as refusal:
+        parse_loadtest({"targets": [line]})
+
+    assert str(refusal.value).startswith(f"targets[0]: {reason}")
+
+
+def test_targets_can_be_named_by_a_mapping() -> None:
+    loadtest = parse_loadtest({"targets": {"home": "GET /", "users": {"path": "/users/name?users_id=1"}}})
+
+    assert [(target.name, target.url) for target in loadtest.targets] == [
+        ("home", "/"),
+        ("users", "/users/name?users_id=1"),
+    ]
+
+
+def test_as_it_ran_it_can_be_read_again() -> None:
+    loadtest = parse_loadtest({"rate": "1000/3s", "warmup": "1500ms", "objectives": "p99 < 50ms", "shards": 2})
+
+    assert parse_loadtest(loadtest.as_run()) == loadtest
+
+
+def test_no_report_shows_a_credential() -> None:
+    loadtest = parse_loadtest({"targets": [{"url": "/", "headers": {"Authorization": "Bearer hidden"}}]})
+
+    assert "hidden" not in json.dumps(loadtest.as_run())
+    assert loadtest.targets[0].sent_headers == {"Authorization": "Bearer hidden"}

@@ -1,0 +1,35 @@
+"""The command line's options follow from the load test's fields."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflows.loadtest import LoadTest
+from workflows.options import option_name
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def help_text() -> str:
+    command = [sys.executable, "workflows/submit.py", "--help"]
+    return subprocess.run(
+        command, cwd=REPOSITORY, check=True, capture_output=True, text=True, env={"COLUMNS": "200"}
+    ).stdout
+
+
+@pytest.mark.parametrize("field", LoadTest.model_fields)
+def test_each_field_has_an_option_with_its_description(field: str, help_text: str) -> None:
+    assert f" {option_name(field)} " in help_text.replace("/", " ")
+    assert str(LoadTest.model_fields[field].description)[:40] in help_text
+
+
+def test_a_repeated_option_is_in_the_singular() -> None:
+    assert [option_name(field) for field in ("targets", "objectives", "shards", "api_url")] == [
+        "--target",
+        "--objective",
+        "--shards",
+        "--api-url",
+    ]
