@@ -20,6 +20,7 @@ __all__ = ["GobFile", "compile_ahead", "read_batches", "read_gob"]
 
 _ROWS_A_BATCH = 1 << 17
 _CHUNK_BYTES = 1 << 22
+_LONGEST_DEFINITION_BYTES = 1 << 20
 _STRUCT, _COMMON_NAME, _COMMON_ID, _STRUCT_FIELDS = 2, 0, 1, 1  # field numbers of gob's own wireType
 _INT, _UINT, _BYTES, _STRING = 2, 3, 5, 6  # gob's ids of its basic types
 _RESULT_FIELDS = (
@@ -66,7 +67,7 @@ def read_batches(stream: BinaryIO, *, name: str) -> Iterator[Results]:
     reader = _Reader(stream, name)
     yield from reader.batches()
     if reader.trailing_bytes:
-        raise reader.broken(reader.offset, f"the last record is cut after {reader.trailing_bytes} bytes")
+        raise reader.broken(f"the last record is cut after {reader.trailing_bytes} bytes")
 
 
 def compile_ahead() -> None:
@@ -139,9 +140,9 @@ class _Reader:
         """Bytes behind the last complete record, once all was read."""
         return self._end - self._at
 
-    def broken(self, at: int, what: str) -> RunBrokenError:
-        """Say what is wrong at which byte."""
-        return RunBrokenError(f"{self._name}: byte {at}: {what}: give a results file that vegeta wrote")
+    def broken(self, what: str, *, remedy: str = "give a results file that vegeta wrote") -> RunBrokenError:
+        """Say what is wrong with the message at hand."""
+        return RunBrokenError(f"{self._name}: byte {self.offset}: {what}: {remedy}")
 
     def batches(self) -> Iterator[Results]:
         """Yield the complete records in order, some at a time."""
@@ -164,9 +165,11 @@ class _Reader:
                     return why, row
             elif why == gobloop.STRINGS_FULL:
                 self._strings.grow(self._end - self._at)
+            elif why == gobloop.FOREIGN:
+                told = "another file's results begin here, or the bytes are damaged"
+                raise self.broken(told, remedy="give each file by itself")
             else:
-                told = "a message of another type" if why == gobloop.FOREIGN else "a damaged record"
-                raise self.broken(self.offset, told)
+                raise self.broken("a damaged record")
 
     def decode(self, type_id: np.uint64, numbers: Ints, texts: npt.NDArray[np.int32], row: int) -> tuple[int, int]:
         """Decode what the buffer holds into rows from `row` on; returns why it stopped and the next row."""
@@ -206,57 +209,63 @@ class _Reader:
         return count > 0
 
     def _read_types(self) -> np.uint64:
-        """Read the type definitions before the first record.
+        """Read the type definitions before the first record, that of vegeta's Result first.
 
         Returns:
             The id of vegeta's Result, as it stands before each record.
         """
         result_id = None
-        while True:
-            message = self._whole_message()
-            if message is None:
-                raise self._not_vegeta()
-            start, stop = message
-            try:
-                type_id, at = _signed(self._data, start)
-                if type_id >= 0:
+        try:
+            while True:
+                length, start = self._number(0)
+                type_id, after_id = self._number(start)
+                if not type_id & 1:  # what follows is a record; only the id of a definition is negative
                     break
-                layout = _struct_layout(self._data[at:stop])
-            except (IndexError, UnicodeDecodeError) as error:
-                raise self._not_vegeta() from error
-            if layout is not None and layout[0] == "Result":
-                result_id = -type_id
-                self._check_layout(layout[1])
-            self._at = stop
+                layout = _struct_layout(self._bytes(after_id, start + length))
+                if result_id is None:
+                    result_id = type_id + 1
+                    self._check_layout(layout)
+                self._at += start + length
+        except (IndexError, ValueError) as error:
+            raise self._not_vegeta() from error
         if result_id != type_id:
             raise self._not_vegeta()
-        return np.uint64(type_id * 2)
+        return np.uint64(type_id)
 
-    def _whole_message(self) -> tuple[int, int] | None:
-        """Find the next message in the buffer, reading on as needed; None where there is none."""
+    def _number(self, skip: int) -> tuple[int, int]:
+        """Read the number that begins so many bytes on; returns it and how many bytes on it ends."""
         while True:
-            if self._at < self._end:
-                length, start = _unsigned(self._data, self._at)
-                if not 0 < length <= 1 << 20:
-                    return None
-                if start + length <= self._end:
-                    return start, start + length
-            if not self._read_more():
-                return None
+            try:
+                return _unsigned(self._data[self._at : self._end], skip)
+            except IndexError:
+                if not self._read_more():
+                    raise
 
-    def _check_layout(self, fields: tuple[tuple[str, int], ...]) -> None:
+    def _bytes(self, start: int, stop: int) -> npt.NDArray[np.uint8]:
+        """Give the bytes from so many on to so many on, reading as needed."""
+        if stop > _LONGEST_DEFINITION_BYTES:
+            raise ValueError(stop)
+        while self._end - self._at < stop:
+            if not self._read_more():
+                raise IndexError(stop)
+        return self._data[self._at + start : self._at + stop]
+
+    def _check_layout(self, layout: tuple[str, tuple[tuple[str, int], ...]] | None) -> None:
+        name, fields = layout or ("", ())
+        if name != "Result":
+            raise ValueError(name)
         same = len(fields) == len(_RESULT_FIELDS) and all(
             name == known and (basic is None or found == basic)
             for (name, found), (known, basic) in zip(fields, _RESULT_FIELDS, strict=True)
         )
         if not same:
             names = ", ".join(name for name, _ in fields)
-            raise self.broken(self.offset, f"results of an unknown vegeta, with the fields {names}")
+            raise self.broken(f"results of an unknown vegeta, with the fields {names}")
 
     def _not_vegeta(self) -> RunBrokenError:
         if self.offset == 0 and self._end == 0:
             return RunBrokenError(f"{self._name}: byte 0: the file is empty: nothing was measured, or nothing was kept")
-        return self.broken(self.offset, "this is no vegeta results file")
+        return self.broken("this is no vegeta results file, or it was cut before its first result")
 
 
 def _new_columns(rows: int) -> tuple[Ints, npt.NDArray[np.int32]]:
@@ -264,10 +273,15 @@ def _new_columns(rows: int) -> tuple[Ints, npt.NDArray[np.int32]]:
 
 
 def _unsigned(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+    """Read a number; raises IndexError where it goes on behind the data, ValueError where it is none."""
     first = int(data[at])
     if first < 128:
         return first, at + 1
     stop = at + 1 + 256 - first
+    if first < 248:
+        raise ValueError(first)
+    if stop > len(data):
+        raise IndexError(stop)
     return int.from_bytes(data[at + 1 : stop].tobytes(), "big"), stop
 
 
@@ -290,7 +304,7 @@ def _common(data: npt.NDArray[np.uint8], at: int) -> tuple[str, int, int]:
         elif number == _COMMON_ID:
             type_id, at = _signed(data, at)
         else:
-            raise IndexError(number)
+            raise ValueError(number)
 
 
 def _struct_layout(data: npt.NDArray[np.uint8]) -> tuple[str, tuple[tuple[str, int], ...]] | None:
@@ -313,4 +327,4 @@ def _struct_layout(data: npt.NDArray[np.uint8]) -> tuple[str, tuple[tuple[str, i
                 field_name, type_id, at = _common(data, at)
                 fields.append((field_name, type_id))
         else:
-            raise IndexError(number)
+            raise ValueError(number)

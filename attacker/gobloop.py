@@ -17,6 +17,8 @@ MORE, FULL, FOREIGN, CORRUPT, STRINGS_FULL = range(5)
 PADDING_BYTES = 16
 """How far behind the data a number may be read before it is seen to be damaged."""
 
+_LARGEST = (1 << 63) - 1
+_LARGEST_CODE = (1 << 16) - 1
 _UNIX_EPOCH_S = 62_135_596_800  # seconds from year 1, where Go's time begins
 
 
@@ -123,6 +125,10 @@ def decode_rows(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917  (on
                 break
             value, p = _unsigned(data, p)
             if p > stop:
+                return CORRUPT, at, row
+            if field == 2 and value > np.uint64(_LARGEST_CODE):
+                return CORRUPT, at, row
+            if field != 4 and value > np.uint64(_LARGEST):  # a latency has its sign in the last bit
                 return CORRUPT, at, row
             if field == 1:
                 numbers[1, row] = np.int64(value)

@@ -15,6 +15,7 @@ from attacker.schedule import duplicate_rows, max_in_flight, schedule_of, seq_ga
 
 __all__ = ["MeasuredShard", "Sample", "figures_of", "is_answered", "lag_figures", "nearest_rank", "sample_of"]
 
+_CODE_BITS = 16  # what vegeta keeps a status code in
 _PERCENTILES = {
     "p50": Fraction(50, 100),
     "p90": Fraction(90, 100),
@@ -112,8 +113,9 @@ def figures_of(sample: Sample, *, expected: int | None) -> Figures:
     """
     rows = sample.results
     n = len(rows)
-    span_ns = int(rows.timestamp_ns.max() - rows.timestamp_ns.min()) if n else 0
-    whole_ns = int((rows.timestamp_ns + rows.latency_ns).max() - rows.timestamp_ns.min()) if n else 0
+    first_ns = int(rows.timestamp_ns.min()) if n else 0
+    span_ns = int(rows.timestamp_ns.max()) - first_ns if n else 0
+    whole_ns = int((rows.timestamp_ns + rows.latency_ns).max()) - first_ns if n else 0
     successes = int(sample.succeeded.sum())
     return Figures(
         requests=n,
@@ -192,10 +194,10 @@ def _errors(sample: Sample) -> tuple[ErrorCount, ...]:
     failed = ~sample.succeeded
     error, code = sample.results.error, sample.results.code
     counts: Counter[str] = Counter()
-    keys, times = np.unique(error.codes[failed].astype(np.int64) * 1000 + code[failed], return_counts=True)
+    keys, times = np.unique(error.codes[failed].astype(np.int64) << _CODE_BITS | code[failed], return_counts=True)
     for key, count in zip(keys.tolist(), times.tolist(), strict=True):
-        text = error.values[key // 1000]
-        counts[normalise_error(text) or f"status {key % 1000} is not the expected one"] += count
+        text, status = error.values[key >> _CODE_BITS], key & (1 << _CODE_BITS) - 1
+        counts[normalise_error(text) or f"status {status} is not the expected one"] += count
     return tuple(
         ErrorCount(error=text, count=count)
         for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
