@@ -134,15 +134,13 @@ class ImageSource:
 
     name: str
     folder: str
-    """The build's context."""
-    paths: tuple[str, ...]
-    """All that is needed of that folder."""
+    """The build's context; its .dockerignore says what of it is needed."""
     dockerfile: str
     """Its path in that folder."""
 
     def context(self, checkout: Path) -> BuildContext:
         """Pack what the image is made of; raises as `context_of` does."""
-        return context_of(checkout / self.folder, self.paths, dockerfile=self.dockerfile)
+        return context_of(checkout / self.folder, (".",), dockerfile=self.dockerfile)
 
     def reference(self, prefix: str, context: BuildContext) -> ImageReference:
         """Name the image of that content under a prefix such as `REGION-docker.pkg.dev/PROJECT/REPOSITORY`.
@@ -156,10 +154,8 @@ class ImageSource:
             raise InvalidLoadTestError(f"registry is {prefix!r}: {error}") from error
 
 
-API = ImageSource(name="api", folder="api", paths=(".",), dockerfile="Dockerfile")
-ATTACKER = ImageSource(
-    name="attacker", folder=".", paths=("attacker", "workflows", "requirements.lock"), dockerfile="attacker/Dockerfile"
-)
+API = ImageSource(name="api", folder="api", dockerfile="Dockerfile")
+ATTACKER = ImageSource(name="attacker", folder=".", dockerfile="attacker/Dockerfile")
 
 
 def context_of(root: Path, paths: Iterable[str], *, dockerfile: str = "Dockerfile") -> BuildContext:
@@ -199,6 +195,7 @@ def _files(root: Path, paths: Iterable[str]) -> Iterator[Path]:
         if not start.is_dir():
             start.lstat()
             yield start
+            continue
         for folder, folders, names in os.walk(start, onerror=_fail):
             folders[:] = [name for name in folders if name not in _NEVER]
             for name in (*names, *folders):
@@ -274,7 +271,11 @@ def google_token() -> str:
 
 
 def existing_digest(
-    reference: ImageReference, *, insecure: bool = False, token: Callable[[], str] = google_token
+    reference: ImageReference,
+    *,
+    insecure: bool = False,
+    token: Callable[[], str] = google_token,
+    transport: httpx.BaseTransport | None = None,
 ) -> str | None:
     """Ask the registry for an image; one that it has need not be built.
 
@@ -282,6 +283,7 @@ def existing_digest(
         reference: the image.
         insecure: ask by plain HTTP, which is for registries of a private network only.
         token: gives the access token for Google's registries; others are asked without credentials.
+        transport: what carries the requests, if not the network.
 
     Returns:
         Its digest, `sha256:…`, or None where the registry does not have it.
@@ -294,7 +296,7 @@ def existing_digest(
     if insecure and not _is_private(host):
         raise InvalidLoadTestError(f"registry is {host!r}: plain HTTP is for private addresses only: use HTTPS there")
     # A proxy has no way into a private network.
-    client = httpx.Client(timeout=_ANSWER_TIMEOUT_S, follow_redirects=True, trust_env=not insecure)
+    client = httpx.Client(timeout=_ANSWER_TIMEOUT_S, follow_redirects=True, trust_env=not insecure, transport=transport)
     try:
         with client:
             answer = _manifest(client, "https" if not insecure else "http", host, reference, token)
