@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from attacker.report import notation
-from attacker.report.figures import Figures, LatencyFigures, Report, Run, TargetFigures
+from attacker.report.figures import LatencyFigures, Report, TargetFigures
 from attacker.report.plots import TargetPlots
 
 __all__ = ["render_html", "render_target_html"]
@@ -41,7 +41,6 @@ def render_html(report: Report, plots: Mapping[str, TargetPlots]) -> str:
             report=report,
             plots=plots,
             no_plots=_NO_PLOTS,
-            title=_title(report.run),
             meaning=notation.meaning(report),
             facts=tuple(_facts(report)),
             objectives=notation.objectives(report),
@@ -68,10 +67,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     written = (notation.bytes_text, notation.count, notation.measured, notation.rate, notation.share, notation.span)
-    environment.filters.update({write.__name__: write for write in written})
-    environment.globals.update(
-        missing=notation.MISSING, latency_names=_LATENCY_NAMES, is_thin=_is_thin, latency_of=_latency_of
-    )
+    environment.filters.update({write.__name__: write for write in written}, by_name=_by_name)
+    environment.globals.update(missing=notation.MISSING, latency_names=_LATENCY_NAMES, is_thin=_is_thin)
     return environment
 
 
@@ -80,19 +77,13 @@ def _clean(value: object) -> object:
     return notation.printable(value) if type(value) is str else value
 
 
-def _latency_of(figures: Figures) -> dict[str, int] | None:
-    latency = figures.corrected_latency_ns or figures.latency_ns
+def _by_name(latency: LatencyFigures | None) -> dict[str, int] | None:
     return None if latency is None else latency.model_dump()
 
 
 def _is_thin(name: str, requests: int) -> bool:
     """Tell whether a percentile is the maximum for want of requests: beyond p99 of 60 requests there is none."""
     return name.startswith("p") and requests * (1 - Fraction(name[1:]) / 100) < 1
-
-
-def _title(run: Run) -> str:
-    name = run.loadtest.get("name")
-    return f"{name} {run.id}" if isinstance(name, str) and name not in run.id else run.id
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str]]:

@@ -216,7 +216,7 @@ def test_a_browser_shows_the_page_under_argos_policy_without_complaint(
         said = screenshot(address, tmp_path, width=width)
 
     assert "CONSOLE" not in said
-    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "page.png").stat().st_size > 40_000  # an empty page takes a tenth of it
 
 
 @contextmanager
