@@ -44,15 +44,18 @@ def seq_gaps(seq: Ints) -> int:
     return int(ordered[-1]) + 1 - distinct
 
 
-def duplicate_rows(timestamp_ns: Ints, seq: Ints) -> int:
-    """Count the rows that say what another row has said: the same moment and the same place in the schedule."""
-    ordered = np.sort(timestamp_ns)
+def duplicate_rows(results: Results) -> int:
+    """Count the rows that say what another row has said: same moment, same place in the schedule, same latency.
+
+    Moment and place are not enough: of millions of requests, two shards do send their n-th in the same nanosecond.
+    """
+    ordered = np.sort(results.timestamp_ns)
     shared_moments = ordered[1:][ordered[1:] == ordered[:-1]]
     if not len(shared_moments):
         return 0
-    suspects = np.isin(timestamp_ns, shared_moments)
-    rows = np.stack([timestamp_ns[suspects], seq[suspects]])
-    return int(rows.shape[1] - np.unique(rows, axis=1).shape[1])
+    suspects = np.isin(results.timestamp_ns, shared_moments)
+    said = np.stack([column[suspects] for column in (results.timestamp_ns, results.seq, results.latency_ns)])
+    return int(said.shape[1] - np.unique(said, axis=1).shape[1])
 
 
 def max_in_flight(timestamp_ns: Ints, latency_ns: Ints) -> int:

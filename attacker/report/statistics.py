@@ -99,7 +99,7 @@ def sample_of(shards: Sequence[MeasuredShard], *, is_success: Callable[[int], bo
             schedule.origin_ns - shard.delay_ns for schedule, shard in zip(schedules, shards, strict=True) if schedule
         ),
         seq_gaps=sum(seq_gaps(shard.results.seq) for shard in shards),
-        duplicates=duplicate_rows(everything.timestamp_ns, everything.seq),
+        duplicates=duplicate_rows(everything),
         throttled_ratio=_largest(shard.throttled_ratio for shard in shards),
     )
 
