@@ -45,7 +45,7 @@ async def root() -> str:
 @app.get("/health")
 async def health() -> dict[Literal["status"], Literal["ok"]]:
     """Say that this process serves requests."""
-    return {"status": "ok"}
+    return {"health": "ok"}
 
 
 @app.get("/metadata")

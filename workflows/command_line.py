@@ -1,5 +1,7 @@
 """The command `submit.py`: a load test from a file and options, run, followed and reported."""
 
+import os
+import shutil
 import signal
 import sys
 import threading
@@ -57,7 +59,9 @@ def submit(
     else:
         from attacker.report.text import render_text  # noqa: PLC0415
 
-        say(render_text(run.report, width=None, colour=sys.stdout.isatty()))
+        terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if terminal else None
+        say(render_text(run.report, width=width, colour=terminal and "NO_COLOR" not in os.environ))
         say(f"Report: {run.place}/report.html")
     if run.trouble is not None:
         raise run.trouble

@@ -6,13 +6,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from attacker.command_line import say
 from workflows.progress import Event, State, Tell
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 __all__ = ["telling"]
 
@@ -73,51 +69,11 @@ def _plain() -> Iterator[Tell]:
 
 @contextmanager
 def _live() -> Iterator[Tell]:
-    """A line a step with a mark, its time, and a bar where it is known how long it lasts."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  (--help need not wait for it)
+    from rich.live import Live  # noqa: PLC0415
 
-    progress = Progress(
-        SpinnerColumn(finished_text="[green]✓[/green]"),
-        TextColumn("[bold]{task.fields[step]:<9}[/bold]"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )
-    tasks: dict[str, TaskID] = {}
-    ends: dict[str, threading.Event] = {}
+    from workflows.live_steps import LiveSteps  # noqa: PLC0415
 
-    def tell(event: Event) -> None:
-        if event.state is State.NOTE:
-            progress.console.print(f"  {event.step:<9} {escape(event.text)}", highlight=False)
-        elif event.state is State.STARTED:
-            tasks[event.step] = progress.add_task(escape(event.text), step=event.step, total=event.lasts_s)
-            ends[event.step] = threading.Event()
-            if event.lasts_s:
-                _move(progress, tasks[event.step], event.lasts_s, ends[event.step])
-        else:
-            ends[event.step].set()
-            failed = event.state is State.FAILED
-            total = progress.tasks[tasks[event.step]].total or 1
-            progress.update(tasks[event.step], total=total, completed=total * (not failed))
-            progress.stop_task(tasks[event.step])
-
-    with progress:
-        try:
-            yield tell
-        finally:
-            for end in ends.values():
-                end.set()
-
-
-def _move(progress: "Progress", task: "TaskID", lasts_s: float, end: threading.Event) -> None:
-    began = time.monotonic()
-
-    def run() -> None:
-        while not end.wait(0.25):
-            # The last hundredth is the answers still under way.
-            progress.update(task, completed=min(time.monotonic() - began, 0.99 * lasts_s))
-
-    threading.Thread(target=run, daemon=True).start()
+    steps = LiveSteps()
+    with Live(steps, console=Console(stderr=True), refresh_per_second=2, redirect_stdout=False):
+        yield steps.tell

@@ -14,7 +14,7 @@ def test_the_root_greets(running_api: Serving) -> None:
 def test_a_running_api_is_healthy(running_api: Serving) -> None:
     answer = running_api.client.get("/health")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert (answer.status_code, answer.json()) == (200, {"health": "ok"})
 
 
 def test_the_metadata_are_the_names_and_ages_of_the_seed_users(running_api: Serving) -> None:
