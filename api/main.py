@@ -43,7 +43,7 @@ async def root() -> str:
 
 
 @app.get("/health")
-async def health() -> dict[Literal["status"], Literal["ok"]]:
+async def health() -> dict[Literal["health"], Literal["ok"]]:
     """Say that this process serves requests."""
     return {"health": "ok"}
 
