@@ -1,6 +1,5 @@
 """Step build on Google Cloud: Cloud Build makes an image and puts it into Artifact Registry."""
 
-import itertools
 import random
 import threading
 import time
@@ -225,8 +224,9 @@ class _Google:
 
         Source: Google's truncated exponential backoff, min(2^n + random, maximum).
         """
-        pauses = _pauses()
-        for tries in itertools.count(1):
+        pauses, tries = _pauses(), 0
+        while True:
+            tries += 1
             answer = self._send(method, url, remedy, request)
             if not isinstance(answer, _Failure):
                 return answer
@@ -234,7 +234,6 @@ class _Google:
             if not answer.is_passing or pause_s is None or self.wait(pause_s):
                 times = f" {tries} times" if tries > 1 else ""
                 raise RunBrokenError(f"{self.what}: {doing} failed{times}: {answer.text}: {answer.remedy}")
-        raise AssertionError("it counts for ever")
 
     def cancel(self, address: str) -> str:
         """Cancel a build that nobody waits for any more; returns what came of it."""
