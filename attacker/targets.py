@@ -16,7 +16,11 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LINE = re.compile(r"(?P<method>[A-Z]+)\s+(?P<url>\S+)(?:\s+(?P<rest>.*))?", re.ASCII | re.DOTALL)
-_NEXT_HEADER = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9-]*):\s*", re.ASCII)
+# A colon within a value (`Host: api:5000`, `Referer: http://api/`) begins no header: one is followed by a space.
+_NEXT_HEADER = re.compile(r"(?:^|(?<=\s)(?=\S+:\s))(?P<name>[A-Za-z][A-Za-z0-9-]*):\s*", re.ASCII)
+_PERHAPS_A_HEADER = re.compile(r"\s[A-Za-z][A-Za-z0-9-]*:", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[^\s;]+(\s*;\s*[^\s;]+)*")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _JSON_TYPE = re.compile(r"[^;]*[/+]json\s*(;.*)?", re.IGNORECASE)
 _RESERVED_NAMES = {".", "..", "overall"}
 
@@ -108,7 +112,10 @@ class Target(BaseModel):
 
 def default_name(method: str, url: str) -> str:
     """Name a target by its request: `GET /health` is `get-health`, `POST /add_users/` is `post-add_users`."""
-    path = urlsplit(url).path.strip("/")
+    try:
+        path = urlsplit(url).path.strip("/")
+    except ValueError:  # no URL; that is told where URLs are checked
+        path = ""
     return f"{method.lower()}-{re.sub(r'[^A-Za-z0-9._-]+', '-', path).strip('-') or 'root'}"
 
 
@@ -148,12 +155,21 @@ def _parse_headers(text: str) -> dict[str, str]:
             f"what follows the URL, {before.strip()!r}, is neither a header nor a JSON body: use the long form"
         )
     ends = [*(mark.start() for mark in marks), len(text)][1:]
-    return {mark["name"]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=False)}
+    headers = {mark["name"]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=False)}
+    if len(headers) < len(marks):
+        raise ValueError(f"a header is there twice, of {', '.join(mark['name'] for mark in marks)}: keep one of them")
+    for name, value in headers.items():
+        is_media_type = name.lower() != "content-type" or _MEDIA_TYPE.fullmatch(value)
+        if _PERHAPS_A_HEADER.search(value) or not is_media_type:
+            raise ValueError(f"the header {name} would be {value!r}: if it is to be something else, use the long form")
+    return headers
 
 
 def _parse_literal(text: str) -> object:
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the body is nested too deeply: use the long form, with the body as text") from error
     except json.JSONDecodeError as error:
         try:
             value = ast.literal_eval(text)
@@ -179,8 +195,10 @@ def _check_method(method: str) -> None:
 
 
 def _check_url(url: str) -> None:
-    if re.search(r"[\s\x00-\x1f\x7f]", url):
+    if re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", url):
         raise ValueError(f"url is {url!r}: a URL has no spaces; write headers and body as fields of their own")
+    if _BAD_ESCAPE.search(url.partition("?")[0]):
+        raise ValueError(f"url is {url!r}: a '%' stands before two hexadecimal digits: write '%25' for '%' itself")
     if url.startswith("/") and not url.startswith("//"):
         return
     try:
@@ -220,6 +238,10 @@ def _check_body(target: Target) -> None:
     content_type = next((v for name, v in target.sent_headers.items() if name.lower() == "content-type"), "")
     if target._has_json and not _JSON_TYPE.fullmatch(content_type):  # noqa: SLF001
         raise ValueError(f"headers.Content-Type is {content_type!r} over a JSON body: drop the header, or give text")
+    try:
+        json.dumps([target.json_body, target.text], ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:  # NaN, or half of a surrogate pair
+        raise ValueError(f"the body cannot be sent: {error}: replace that value") from error
     if target.text is None or not target.text:
         return
     if _JSON_TYPE.fullmatch(content_type):
