@@ -18,6 +18,7 @@ _UNIT_NS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+_LONGEST_NS = (1 << 63) - 1  # what vegeta keeps a span in
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", re.ASCII)
 
 
@@ -46,7 +47,7 @@ def parse_duration(text: object) -> Duration:
     """Read Go's notation (`1m30s`, `1.5s`), or a bare number as seconds.
 
     Raises:
-        ValueError: the text is no duration, negative, or finer than a nanosecond.
+        ValueError: the text is no duration, negative, finer than a nanosecond, or longer than vegeta can hold.
     """
     if isinstance(text, Duration):
         return text
@@ -59,6 +60,8 @@ def parse_duration(text: object) -> Duration:
     ns = sum((Fraction(number) * _UNIT_NS[unit] for number, unit in parts), Fraction(0))
     if ns.denominator != 1:
         raise ValueError("a nanosecond is the shortest span: give a duration such as 500ms or 60s")
+    if ns > _LONGEST_NS:
+        raise ValueError("292 years is the longest span: give a duration such as 500ms or 60s")
     return Duration(int(ns))
 
 
