@@ -47,10 +47,12 @@ class Shard:
     def duration(self) -> Duration:
         """What to tell vegeta so that it sends exactly the planned requests.
 
-        vegeta sends hit k at (k + 1) intervals and stops at the first hit after which the duration has passed, so half
-        an interval before the last one is due leaves no doubt; the interval is cut to whole nanoseconds.
+        vegeta sends hit k at (k + 1) intervals, later at times but never earlier, and stops before the first hit at
+        which the duration has passed. A nanosecond less than the last hit's due time never sends one more, and one less
+        only where vegeta wakes an interval late before it. The interval is rounded down to whole nanoseconds.
         """
-        return Duration((self.warmup_requests + self.requests) * self.rate.interval_ns - self.rate.interval_ns // 2)
+        hits = self.warmup_requests + self.requests
+        return Duration(max(1, hits * self.rate.interval_ns - 1))  # 0 is for ever
 
 
 def plan(targets: Sequence[Target], load: Load, *, base_url: str) -> tuple[Shard, ...]:

@@ -88,7 +88,7 @@ def test_such_an_attack_meets_answers_and_refusals_and_bodies(results_of_every_k
 @example(written=[a_record(error="Zeitüberschreitung: 時間切れ 🕰 \u0000 \u2028 \ufeff")])
 @example(written=[a_record(seq=LARGEST, bytes_in=LARGEST, bytes_out=LARGEST, latency=-LARGEST - 1, code=65535)])
 @example(written=[a_record(seq=0, code=0, latency=0, bytes_in=0, attack="", error="", method="", url="")])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_results_are_read_as_vegeta_reads_them(written: list[dict[str, object]]) -> None:
     content = gob_of(written)
 
@@ -141,7 +141,7 @@ def _rows_and_trailing_bytes(content: bytes) -> tuple[dict[str, list[int] | list
 
 
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_of_a_cut_file_as_much_is_kept_as_vegeta_itself_would_read(small_results: bytes, data: st.DataObject) -> None:
     first_record = message_ends(small_results)[TYPE_DEFINITIONS]
     cut = data.draw(st.integers(first_record, len(small_results)))
@@ -192,7 +192,6 @@ def test_a_foreign_file_is_told_of(content: bytes) -> None:
 
 
 @given(content=st.binary(min_size=1, max_size=300))
-@settings(deadline=None)
 def test_any_foreign_bytes_are_told_of(content: bytes) -> None:
     with pytest.raises(RunBrokenError, match=r"^results\.gob: byte \d+: this is no vegeta results file"):
         read(content)
@@ -217,7 +216,7 @@ def test_two_files_in_one_are_told_of_at_the_byte_where_the_second_begins(small_
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_damage_anywhere_gives_rows_or_a_clear_error(results_of_every_kind: bytes, data: st.DataObject) -> None:
     places = st.integers(0, len(results_of_every_kind) - 1)
     changes = data.draw(st.dictionaries(places, st.integers(0, 255), min_size=1, max_size=6))
@@ -228,7 +227,7 @@ def test_damage_anywhere_gives_rows_or_a_clear_error(results_of_every_kind: byte
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damage_to_the_structure_gives_rows_or_a_clear_error(small_results: bytes, data: st.DataObject) -> None:
     ends = [0, *message_ends(small_results)[:-1]]
     near_a_messages_head = st.builds(sum, st.tuples(st.sampled_from(ends), st.integers(0, 40)))
