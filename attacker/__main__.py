@@ -13,6 +13,9 @@ from attacker.rate import Rate, parse_rate
 __all__ = ["main"]
 
 _PROGRAM = "attacker"
+_LAST_WORDS_S = 25.0
+"""From SIGTERM to the end of an attack's process, at most: Kubernetes gives it 30 s."""
+_CREDENTIALS_S = 20.0
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
@@ -35,6 +38,36 @@ def main(arguments: list[str]) -> int:
 @app.callback()
 def attacker() -> None:
     """Attack with vegeta, and report on what it measured."""
+
+
+@app.command()
+def attack(
+    shard: Annotated[str, typer.Argument(metavar="SHARD", help="Its name in the run's plan.")],
+    *,
+    run: Annotated[str, typer.Option(metavar="RUN", envvar="LOADTEST_RUN", help="The run's id.")],
+    results: Annotated[
+        str,
+        typer.Option(
+            metavar="gs://BUCKET/PREFIX", envvar="LOADTEST_RESULTS", help="Where the run folders are, as runs/RUN."
+        ),
+    ],
+    cpus: Annotated[
+        float, typer.Option(metavar="N", envvar="ATTACKER_CPUS", min=0.01, help="The CPU limit of this attacker.")
+    ],
+) -> None:
+    """Attack with one shard of a run's plan, when all its shards are ready, and upload what was measured.
+
+    0 means attacked and uploaded, whatever the API answered; 75 too late, and 76 that others were, so nobody attacked;
+    130 told to stop before the attack, 4 broken. SIGTERM stops the attack; what was measured is uploaded all the same.
+    """
+    from attacker.stopping import stopped_by_signals  # noqa: PLC0415
+
+    stop = stopped_by_signals(end_within_s=_LAST_WORDS_S)
+    from attacker.bucket import Bucket  # noqa: PLC0415
+    from attacker.pod import attack_in_pod  # noqa: PLC0415  (--help need not wait for numpy and numba)
+
+    bucket = Bucket.connect(*_place(results), patience_s=_CREDENTIALS_S)
+    raise typer.Exit(attack_in_pod(shard, run, bucket, cpus=cpus, stop=stop))
 
 
 @app.command()
@@ -68,6 +101,15 @@ def report(
     for doubt in told.doubts:
         say(f"{_PROGRAM}: {doubt}", to_stderr=True)
     raise typer.Exit(told.exit)
+
+
+def _place(results: str) -> tuple[str, str]:
+    from attacker.bucket import parse_address  # noqa: PLC0415
+
+    try:
+        return parse_address(results)
+    except ValueError as error:
+        raise InvalidLoadTestError(f"--results is {results!r}: {error}") from error
 
 
 def _rate(text: str | None) -> Rate | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from attacker.evidence import Evidence, sha256_of
 from attacker.exits import RunBrokenError
@@ -13,6 +13,10 @@ from attacker.report.validity import ShardState
 from attacker.results import Results
 
 __all__ = ["find_shard", "shard_folder"]
+
+
+class _Absent(BaseModel, frozen=True):
+    reason: str
 
 
 def shard_folder(run_folder: Path, shard: str) -> Path:
@@ -27,7 +31,8 @@ def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
     try:
         evidence = Evidence.model_validate_json((folder / "shard.json").read_bytes())
     except FileNotFoundError:
-        return FoundShard(shard=shard, state=ShardState(name=shard.name, run=run, evidence=None), results=nothing)
+        state = ShardState(name=shard.name, run=run, evidence=None, trouble=_reason_of_absence(folder))
+        return FoundShard(shard=shard, state=state, results=nothing)
     except (OSError, ValidationError) as error:
         damage = f"shard.json cannot be read: {str(error).splitlines()[0]}"
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=damage)
@@ -35,6 +40,16 @@ def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
     results, trouble = _read_rows(folder / "results.parquet", evidence)
     state = ShardState(name=shard.name, run=run, evidence=evidence, trouble=trouble)
     return FoundShard(shard=shard, state=state, results=results)
+
+
+def _reason_of_absence(folder: Path) -> str | None:
+    """Say why a shard did not attack, where it said so."""
+    try:
+        return _Absent.model_validate_json((folder / "absent.json").read_bytes()).reason
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        return f"absent.json cannot be read: {str(error).splitlines()[0]}"
 
 
 def _read_rows(file: Path, evidence: Evidence) -> tuple[Results, str | None]:

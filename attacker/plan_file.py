@@ -1,0 +1,66 @@
+"""The plan as a file, `plan.json`: how the shards of a run learn what to send, with whom, and until when to wait."""
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+
+from pydantic import TypeAdapter, ValidationError
+
+from attacker.duration import Duration
+from attacker.exits import RunBrokenError
+from attacker.plan import Shard
+
+__all__ = ["Plan", "parse_plan", "plan_path", "render_plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the attack pods of one run have in common."""
+
+    run: str
+    shards: tuple[Shard, ...]
+    deadline_ns: int
+    """Nobody waits for the first wave's shards longer than this, since 1970."""
+    margin: Duration
+    """From the decision that all are ready to the instant at which all start: as long as the slowest takes to hear."""
+    sequential: bool = False
+    """Target by target, instead of all at one instant."""
+
+    @property
+    def waves(self) -> tuple[tuple[Shard, ...], ...]:
+        """The shards that start at one instant, wave by wave."""
+        if not self.sequential:
+            return (self.shards,)
+        return tuple(tuple(wave) for _, wave in groupby(self.shards, key=lambda shard: shard.target.name))
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def plan_path(run: str) -> str:
+    """Tell where a run's plan lies in the bucket. It may hold credentials: it is no part of the report."""
+    return f"runs/{run}/plan.json"
+
+
+def render_plan(plan: Plan) -> bytes:
+    """Write a plan as JSON; every shard comes out of `parse_plan` as it went in."""
+    # Not pydantic's own JSON: that makes null of a body's NaN.
+    return (json.dumps(_PLAN.dump_python(plan, by_alias=True, exclude_unset=True), indent=2) + "\n").encode()
+
+
+def parse_plan(data: bytes) -> Plan:
+    """Read what `render_plan` wrote.
+
+    Raises:
+        RunBrokenError: it is something else; the text holds nothing of the plan, which may hold credentials.
+    """
+    try:
+        return _PLAN.validate_python(json.loads(data))
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+        raise RunBrokenError(
+            f"plan.json: {place or 'it'}: {fault['type']}: plan and attack are of two versions"
+        ) from None
+    except ValueError:
+        raise RunBrokenError("plan.json: it is no JSON: plan anew") from None

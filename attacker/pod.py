@@ -1,0 +1,130 @@
+"""What an attack pod does: read the plan, wait for the others, attack, and upload what was measured, all by itself."""
+
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from attacker.attack import Attacker, attack, record
+from attacker.barrier import Absence, say_done, wait_at_barrier
+from attacker.bucket import Bucket
+from attacker.command_line import say
+from attacker.exits import Exit, LoadTestError, RunBrokenError
+from attacker.gob import compile_ahead
+from attacker.parquet import write_parquet
+from attacker.plan import Shard
+from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.results import Results
+from attacker.run_folder import shard_folder
+from attacker.vegeta import find_vegeta, vegeta_version
+
+__all__ = ["attack_in_pod"]
+
+_GRACE_S = 8.0
+"""How long answers may take once it is told to stop: recording and uploading come after it."""
+
+_tell = partial(say, to_stderr=True)
+
+
+def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: threading.Event) -> int:
+    """Attack with one shard of a run's plan, together with the others, and upload its rows and evidence.
+
+    Where it does not attack, `absent.json` takes their place and says why.
+
+    Args:
+        name: the shard's.
+        run: the run's id.
+        bucket: where the plan lies, and the results go.
+        cpus: the attacker's CPU limit.
+        stop: when it is set, no new request is sent, and what was measured is uploaded.
+
+    Returns:
+        The process's exit code: 0 where the shard attacked, else that of `Why`.
+
+    Raises:
+        RunBrokenError: something was missing, or could not be read or written.
+    """
+    with _absence_told(name, run, bucket):
+        plan = _read_plan(run, bucket)
+        shard = _own(plan, name)
+        vegeta = find_vegeta()
+        attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus, run=run)
+        with tempfile.TemporaryDirectory(prefix="attack-") as scratch:
+            _get_ready(Path(scratch))
+            _tell(f"{name}: at the barrier of run {run}, {len(plan.shards)} shards in all")
+            admission = wait_at_barrier(plan, name, bucket, now_ns=time.time_ns, wait=stop.wait)
+            try:
+                if isinstance(admission, Absence):
+                    _leave_absence(name, run, bucket, admission.reason)
+                    _tell(f"{name}: no attack: {admission.reason}")
+                    return admission.why
+                _attack(attacker, shard, shard_folder(Path(scratch), name), admission.at_ns, stop)
+                _upload(shard_folder(Path(scratch), name), name, run, bucket)
+            finally:
+                say_done(plan, name, bucket)
+    return Exit.PASS
+
+
+def _read_plan(run: str, bucket: Bucket) -> Plan:
+    data = bucket.read(plan_path(run))
+    if data is None:
+        raise RunBrokenError(f"{bucket.address(plan_path(run))} is not there: --run {run!r} was not planned")
+    plan = parse_plan(data)
+    if plan.run != run:
+        raise RunBrokenError(f"{bucket.address(plan_path(run))} is the plan of run {plan.run!r}: plan {run!r} anew")
+    return plan
+
+
+def _own(plan: Plan, name: str) -> Shard:
+    for shard in plan.shards:
+        if shard.name == name:
+            return shard
+    names = ", ".join(shard.name for shard in plan.shards[:10]) + (", …" if len(plan.shards) > 10 else "")
+    raise RunBrokenError(f"shard {name!r} is not in the plan of run {plan.run}: it has {names}")
+
+
+def _get_ready(scratch: Path) -> None:
+    """Load now what recording needs: during the attack it would take CPU time from it, and later it takes time."""
+    compile_ahead()
+    write_parquet(Results.joined([]), scratch / "nothing.parquet")
+
+
+def _attack(attacker: Attacker, shard: Shard, folder: Path, start_at_ns: int, stop: threading.Event) -> None:
+    _tell(f"{shard.name}: the attack starts at {datetime.fromtimestamp(start_at_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
+    grace_s = min(_GRACE_S, shard.timeout.s)
+    done = attack(attacker, shard, into=folder, start_at_ns=start_at_ns, stop=stop, grace_s=grace_s)
+    evidence = record(attacker, done, folder)
+    if node := os.environ.get("NODE_NAME"):
+        evidence = evidence.model_copy(update={"node": node})
+        (folder / "shard.json").write_text(evidence.model_dump_json(indent=2) + "\n")
+    _tell(f"{shard.name}: the attack {'was stopped' if done.interrupted else 'ended'}: {evidence.records} requests")
+
+
+def _upload(folder: Path, name: str, run: str, bucket: Bucket) -> None:
+    place = f"runs/{run}/shards/{name}"
+    began_s = time.monotonic()
+    bucket.upload(folder, place)
+    _tell(f"{name}: uploaded to {bucket.address(place)} in {time.monotonic() - began_s:.1f} s")
+
+
+@contextmanager
+def _absence_told(name: str, run: str, bucket: Bucket) -> Iterator[None]:
+    """Leave the reason in the bucket, too, where the shard breaks."""
+    try:
+        yield
+    except (LoadTestError, OSError) as error:
+        with suppress(LoadTestError):
+            _leave_absence(name, run, bucket, str(error))
+        if isinstance(error, OSError):
+            raise RunBrokenError(f"shard {name}: {error}: give it a TMPDIR with room") from error
+        raise
+
+
+def _leave_absence(name: str, run: str, bucket: Bucket, reason: str) -> None:
+    bucket.write(f"runs/{run}/shards/{name}/absent.json", (json.dumps({"reason": reason}) + "\n").encode())
