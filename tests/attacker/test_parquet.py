@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attacker.exits import RunBrokenError
+from attacker.gob import read_gob
+from attacker.parquet import read_parquet, write_parquet
+from attacker.results import Results, Text
+from tests.attacker.building import MS, rows
+from tests.attacker.by_vegeta import columns_of
+
+numbers = st.integers(-(2**63), 2**63 - 1)
+texts = st.text(st.characters(codec="utf-8"), max_size=30)
+any_rows = st.lists(
+    st.tuples(numbers, numbers, st.integers(0, 65535), numbers, numbers, numbers, texts, texts, texts), max_size=20
+)
+
+
+def results_of(written: list[tuple[int, int, int, int, int, int, str, str, str]]) -> Results:
+    timestamp_ns, seq, code, latency_ns, bytes_in, bytes_out, error, method, url = (
+        zip(*written, strict=True) if written else ((),) * 9
+    )
+    return Results(
+        timestamp_ns=np.array(timestamp_ns, np.int64),
+        seq=np.array(seq, np.int64),
+        code=np.array(code, np.int64),
+        latency_ns=np.array(latency_ns, np.int64),
+        bytes_in=np.array(bytes_in, np.int64),
+        bytes_out=np.array(bytes_out, np.int64),
+        attack=text_of(["the-shard"] * len(written)),
+        error=text_of(list(error)),
+        method=text_of(list(method)),
+        url=text_of(list(url)),
+    )
+
+
+def text_of(spelled: list[str]) -> Text:
+    """Give the values a twin each, as several batches of one file have."""
+    values = (*dict.fromkeys(spelled), *dict.fromkeys(spelled))
+    return Text(np.array([values.index(one) for one in spelled], np.int32), values)
+
+
+@given(written=any_rows)
+def test_rows_are_read_as_they_were_written(
+    written: list[tuple[int, int, int, int, int, int, str, str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "results.parquet"
+    results = results_of(written)
+
+    write_parquet(results, file)
+
+    assert columns_of(read_parquet(file, attack="the-shard")) == columns_of(results)
+
+
+def test_vegetas_rows_are_all_there(results_of_every_kind: bytes, tmp_path: Path) -> None:
+    raw, file = tmp_path / "results.gob", tmp_path / "results.parquet"
+    raw.write_bytes(results_of_every_kind)
+    with raw.open("rb") as stream:
+        results = read_gob(stream, name="results.gob").results
+
+    write_parquet(results, file)
+
+    assert columns_of(read_parquet(file, attack="every-kind")) == columns_of(results)
+
+
+def test_the_columns_have_the_designs_names_and_order(tmp_path: Path) -> None:
+    write_parquet(rows([MS] * 3), tmp_path / "results.parquet")
+
+    frame = pl.read_parquet(tmp_path / "results.parquet")
+
+    assert " ".join(frame.columns) == "timestamp_ns seq code latency_ns bytes_in bytes_out error method url"
+    assert frame.null_count().sum_horizontal().to_list() == [0]
+
+
+def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(RunBrokenError, match=r"results\.parquet: these are no rows of a shard \(.*\): attack again"):
+        read_parquet(tmp_path / "results.parquet", attack="the-shard")
+
+
+def test_a_file_of_other_columns_is_told_of(tmp_path: Path) -> None:
+    pl.DataFrame({"seq": [1]}).write_parquet(tmp_path / "results.parquet")
+
+    with pytest.raises(RunBrokenError, match=r"these are no rows of a shard \(.*\): attack again"):
+        read_parquet(tmp_path / "results.parquet", attack="the-shard")
+
+
+def test_a_file_that_is_cut_anywhere_is_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "results.parquet"
+    write_parquet(rows([MS] * 3), file)
+    whole = file.read_bytes()
+
+    told = [_told(file, whole[:cut]) for cut in range(0, len(whole), 97)]
+
+    assert all(one.startswith(f"{file}: these are no rows of a shard (") for one in told)
+
+
+def _told(file: Path, content: bytes) -> str:
+    file.write_bytes(content)
+    with pytest.raises(RunBrokenError, match="no rows of a shard") as caught:
+        read_parquet(file, attack="the-shard")
+    return str(caught.value)
