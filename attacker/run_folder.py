@@ -34,7 +34,7 @@ def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=_reason_of_absence(folder))
         return FoundShard(shard=shard, state=state, results=nothing)
     except (OSError, ValidationError) as error:
-        damage = f"shard.json cannot be read: {str(error).splitlines()[0]}"
+        damage = f"shard.json cannot be read: {_in_words(error)}"
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=damage)
         return FoundShard(shard=shard, state=state, results=nothing)
     results, trouble = _read_rows(folder / "results.parquet", evidence)
@@ -49,7 +49,14 @@ def _reason_of_absence(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        return f"absent.json cannot be read: {str(error).splitlines()[0]}"
+        return f"absent.json cannot be read: {_in_words(error)}"
+
+
+def _in_words(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return ": ".join(part for part in (".".join(map(str, fault["loc"])), fault["msg"]) if part)
 
 
 def _read_rows(file: Path, evidence: Evidence) -> tuple[Results, str | None]:
