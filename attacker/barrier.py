@@ -17,6 +17,7 @@ from attacker.exits import RunBrokenError
 from attacker.plan_file import Plan
 
 __all__ = [
+    "STOPPED",
     "Absence",
     "Files",
     "Go",
@@ -85,6 +86,9 @@ class Absence:
 
     why: Why
     reason: str
+
+
+STOPPED = Absence(Why.STOPPED, "it was told to stop before the attack")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +166,8 @@ def wait_at_barrier(plan: Plan, shard: str, files: Files, *, now_ns: Clock, wait
     """
     waves = waves_of(plan)
     index = next(index for index, wave in enumerate(waves) if shard in wave.shards)
-    stopped = Absence(Why.STOPPED, "it was told to stop before the attack")
     if wait(0) or (index and not _sit_out(waves[index - 1], files, now_ns=now_ns, wait=wait)):
-        return stopped
+        return STOPPED
     wave = waves[index]
     ready, written = f"{wave.folder}/ready/{shard}", f"{wave.folder}/go"
     files.write(ready, b"")
@@ -177,7 +180,7 @@ def wait_at_barrier(plan: Plan, shard: str, files: Files, *, now_ns: Clock, wait
             break
         if wait(_POLL_S):
             files.delete(ready)
-            return stopped
+            return STOPPED
     return obey(_read_go(files, wave), wave, shard, now_ns=now_ns())
 
 

@@ -1,6 +1,5 @@
 """The plan as a file, `plan.json`: how the shards of a run learn what to send, with whom, and until when to wait."""
 
-import json
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -44,8 +43,7 @@ def plan_path(run: str) -> str:
 
 def render_plan(plan: Plan) -> bytes:
     """Write a plan as JSON; every shard comes out of `parse_plan` as it went in."""
-    # Not pydantic's own JSON: that makes null of a body's NaN.
-    return (json.dumps(_PLAN.dump_python(plan, by_alias=True, exclude_unset=True), indent=2) + "\n").encode()
+    return _PLAN.dump_json(plan, by_alias=True, exclude_unset=True, indent=2) + b"\n"
 
 
 def parse_plan(data: bytes) -> Plan:
@@ -55,12 +53,9 @@ def parse_plan(data: bytes) -> Plan:
         RunBrokenError: it is something else; the text holds nothing of the plan, which may hold credentials.
     """
     try:
-        return _PLAN.validate_python(json.loads(data))
+        return _PLAN.validate_json(data)
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
-        raise RunBrokenError(
-            f"plan.json: {place or 'it'}: {fault['type']}: plan and attack are of two versions"
-        ) from None
-    except ValueError:
-        raise RunBrokenError("plan.json: it is no JSON: plan anew") from None
+        what = f"{place} ({fault['type']})" if place else fault["type"]
+        raise RunBrokenError(f"plan.json is no plan of this version: {what}: plan and attack with one image") from None

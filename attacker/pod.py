@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from attacker.attack import Attacker, attack, record
-from attacker.barrier import Absence, say_done, wait_at_barrier
+from attacker.barrier import STOPPED, Absence, Start, say_done, wait_at_barrier
 from attacker.bucket import Bucket
 from attacker.command_line import say
 from attacker.exits import Exit, LoadTestError, RunBrokenError
@@ -28,6 +28,9 @@ __all__ = ["attack_in_pod"]
 
 _GRACE_S = 8.0
 """How long answers may take once it is told to stop: recording and uploading come after it."""
+
+_SETTING_OUT_S = 0.2
+"""Before the common instant, a shard leaves the barrier for its attack."""
 
 _tell = partial(say, to_stderr=True)
 
@@ -57,9 +60,8 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
         attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus, run=run)
         with tempfile.TemporaryDirectory(prefix="attack-") as scratch:
             _get_ready(Path(scratch))
-            _tell(f"{name}: at the barrier of run {run}, {len(plan.shards)} shards in all")
-            admission = wait_at_barrier(plan, name, bucket, now_ns=time.time_ns, wait=stop.wait)
             try:
+                admission = _admission(plan, name, bucket, stop)
                 if isinstance(admission, Absence):
                     _leave_absence(name, run, bucket, admission.reason)
                     _tell(f"{name}: no attack: {admission.reason}")
@@ -67,7 +69,7 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
                 _attack(attacker, shard, shard_folder(Path(scratch), name), admission.at_ns, stop)
                 _upload(shard_folder(Path(scratch), name), name, run, bucket)
             finally:
-                say_done(plan, name, bucket)
+                _let_the_next_wave_begin(plan, name, bucket)
     return Exit.PASS
 
 
@@ -95,8 +97,18 @@ def _get_ready(scratch: Path) -> None:
     write_parquet(Results.joined([]), scratch / "nothing.parquet")
 
 
+def _admission(plan: Plan, name: str, bucket: Bucket, stop: threading.Event) -> Start | Absence:
+    """Wait until all are ready, and until they set out."""
+    _tell(f"{name}: at the barrier of run {plan.run}, {len(plan.shards)} shards in all")
+    admission = wait_at_barrier(plan, name, bucket, now_ns=time.time_ns, wait=stop.wait)
+    if isinstance(admission, Start):
+        _tell(f"{name}: the attack starts at {datetime.fromtimestamp(admission.at_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
+        if stop.wait(max(0.0, (admission.at_ns - time.time_ns()) / 1e9 - _SETTING_OUT_S)):
+            return STOPPED
+    return admission
+
+
 def _attack(attacker: Attacker, shard: Shard, folder: Path, start_at_ns: int, stop: threading.Event) -> None:
-    _tell(f"{shard.name}: the attack starts at {datetime.fromtimestamp(start_at_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
     grace_s = min(_GRACE_S, shard.timeout.s)
     done = attack(attacker, shard, into=folder, start_at_ns=start_at_ns, stop=stop, grace_s=grace_s)
     evidence = record(attacker, done, folder)
@@ -111,6 +123,13 @@ def _upload(folder: Path, name: str, run: str, bucket: Bucket) -> None:
     began_s = time.monotonic()
     bucket.upload(folder, place)
     _tell(f"{name}: uploaded to {bucket.address(place)} in {time.monotonic() - began_s:.1f} s")
+
+
+def _let_the_next_wave_begin(plan: Plan, name: str, bucket: Bucket) -> None:
+    try:
+        say_done(plan, name, bucket)
+    except LoadTestError as error:
+        _tell(f"{name}: the next wave has to wait for its deadline: {error}")
 
 
 @contextmanager
