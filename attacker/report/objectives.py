@@ -21,6 +21,7 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
 }
 _COMPARISON = re.compile(r"\s*(<=|>=|==|=|<|>)\s*")
+_EXAMPLES = "write a bound such as 'p99 < 50ms', 'success >= 99.9%' or '5ms < p50 < 20ms'"
 _LATENCY = ("min", "mean", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max")
 _LAG = ("p50", "p99", "max")
 
@@ -107,12 +108,14 @@ def parse_objective(text: str) -> Objective:
     parts = _COMPARISON.split(rest.strip())
     if colon and not target.strip():
         raise ValueError("name a target before the colon, or leave the colon out")
+    if not all(parts):
+        raise ValueError(_EXAMPLES)
     if len(parts) == 3:
         name, bounds = parts[0], [(parts[1], parts[2])]
     elif len(parts) == 5:
         name, bounds = parts[2], [(_turned(parts[1]), parts[0]), (parts[3], parts[4])]
     else:
-        raise ValueError("write a bound such as 'p99 < 50ms', 'success >= 99.9%' or '5ms < p50 < 20ms'")
+        raise ValueError(_EXAMPLES)
     path, unit = _figure(name)
     return Objective(
         rest.strip(),
@@ -133,12 +136,13 @@ def judge(objectives: Sequence[Objective], name: str, figures: Figures) -> tuple
 
 
 def measure(figures: Figures, path: str) -> float | None:
-    """Look a figure up; None where nothing was measured."""
+    """Look a figure up; None where nothing was measured: without a request, no count is 0."""
+    if not figures.requests:
+        return None
     if _STATUS.fullmatch(path):
-        code = path.removeprefix("status_codes.")
-        return figures.status_codes.get(code, 0) if figures.requests else None
+        return figures.status_codes.get(path.removeprefix("status_codes."), 0)
     if path == "errors":
-        return sum(error.count for error in figures.errors) if figures.requests else None
+        return sum(error.count for error in figures.errors)
     found: object = figures.model_dump()
     head, _, tail = path.partition(".")
     keys = [head, *(tail.split(".", 1) if head == "attack" else [tail] if tail else [])]
@@ -170,16 +174,25 @@ def _parse_value(text: str, name: str, unit: Unit) -> float:
     if unit is Unit.NS:
         if not re.search(r"[a-zµ]$", text):
             raise ValueError(f"{name} is a time: {text!r} has no unit, write {text}ms or {text}s")
-        return parse_duration(text).ns
+        return _parse_span(text, name)
     percent = unit is Unit.SHARE and text.endswith("%")
     number = text.removesuffix("%").strip() if percent else text.removesuffix("/s") if unit is Unit.PER_S else text
     if not re.fullmatch(r"\d+(\.\d+)?", number, re.ASCII):
         wanted = {Unit.SHARE: "a share such as 99.9% or 0.999", Unit.PER_S: "requests a second, such as 60"}
         raise ValueError(f"{name} is compared with {text!r}: give {wanted.get(unit, 'a count such as 0')}")
     value = float(number)
+    if percent and value > 100:
+        raise ValueError(f"{name} is a share from 0% to 100%: {text!r} is more")
     if unit is Unit.SHARE and not percent and value > 1:
         raise ValueError(f"{name} is a share from 0 to 1: write {number}% for {text!r}")
     return float(_exact_share(number)) if percent else value
+
+
+def _parse_span(text: str, name: str) -> int:
+    try:
+        return parse_duration(text).ns
+    except ValueError as error:
+        raise ValueError(f"{name} is compared with {text!r}: {error}") from error
 
 
 def _exact_share(percent: str) -> str:
