@@ -1,18 +1,19 @@
-"""The command `submit.py`: a load test from a file and options, run, followed and reported."""
+"""The command `submit.py`: a load test from a file and options, run, followed and reported; and what belongs to it."""
 
 import os
 import shutil
-import signal
 import sys
-import threading
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attacker.command_line import exit_code_of, say
-from attacker.exits import Exit, InvalidLoadTestError
+from attacker.exits import Exit, InvalidLoadTestError, LoadTestError
 from attacker.report.verdict import EXIT_OF
+from attacker.stopping import stopped_by_signals
+from workflows.loadtest import LoadTest
 from workflows.loadtest_file import parse_loadtest, read_yaml
 from workflows.options import given_fields, with_loadtest_options
 from workflows.telling import telling
@@ -20,38 +21,73 @@ from workflows.telling import telling
 __all__ = ["main"]
 
 _PROGRAM = "submit"
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
-)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=_SETTINGS)
+commands = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=_SETTINGS)
+
+Namespace = Annotated[str, typer.Option(metavar="NAME", help="Namespace of the runs.", envvar="LOADTEST_NAMESPACE")]
+Context = Annotated[str | None, typer.Option(metavar="NAME", help="Context of the kubeconfig; else its current one.")]
+LoadTestFile = Annotated[
+    Path | None, typer.Argument(metavar="[FILE.yaml]", help="Load test; an option beats it.", show_default=False)
+]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, as 'submit.py list' shows it.")]
+
+
+class OnInterrupt(StrEnum):
+    """What the first Ctrl-C does to a run on a cluster."""
+
+    STOP = "stop"
+    DETACH = "detach"
 
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
-    return exit_code_of(app, arguments, program=_PROGRAM)
+    names = {command.name for command in commands.registered_commands}
+    chosen = commands if arguments and arguments[0] in names else app
+    return exit_code_of(chosen, arguments, program=_PROGRAM)
 
 
 @app.command()
 @with_loadtest_options
 def submit(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE.yaml]", help="Load test; an option beats it.")] = None,
+    file: LoadTestFile = None,
     *,
     local: Annotated[bool, typer.Option("--local", help="Run on this machine, without a cluster.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print report.json, and the progress as JSON lines on standard error.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow the run to its end, or only submit it.")
+    ] = True,
+    namespace: Namespace = "loadtest",
+    context: Context = None,
+    on_interrupt: Annotated[
+        OnInterrupt, typer.Option(help="What Ctrl-C does: stop the run and wait for its report, or only stop watching.")
+    ] = OnInterrupt.STOP,
     **options: object,
 ) -> None:
     """Run a load test and say PASS (exit code 0), FAIL (1) or INVALID (3).
 
     2 means wrong use or an invalid load test (nothing was started), 4 that the run itself broke, 130 interrupted.
+
+    Further commands: render, schedule, list, stop RUN, report RUN; each has --help.
     """
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
-    if not local:
-        raise InvalidLoadTestError("--local is missing: this version runs load tests on this machine only")
+    if local:
+        _run_locally(loadtest, as_json=as_json)
+    from workflows.cluster_run import ClusterOptions, run_on_cluster  # noqa: PLC0415  (--help need not wait for it)
+
+    cluster = ClusterOptions(
+        namespace=namespace, context=context, wait=wait, detach=on_interrupt is OnInterrupt.DETACH, as_json=as_json
+    )
+    raise typer.Exit(run_on_cluster(loadtest, cluster, given=frozenset(_given(file, options))))
+
+
+def _run_locally(loadtest: LoadTest, *, as_json: bool) -> None:
     from workflows.engines.local import run_locally  # noqa: PLC0415  (--help need not wait for it)
 
-    stop = _stopped_by_signals()
+    stop = stopped_by_signals()
     with telling(as_json=as_json) as tell:
         run = run_locally(loadtest, tell=tell, stop=stop)
     if as_json:
@@ -68,14 +104,78 @@ def submit(
     raise typer.Exit(Exit.INTERRUPTED if stop.is_set() else EXIT_OF[run.report.verdict.result])
 
 
-def _stopped_by_signals() -> threading.Event:
-    """Give an event that SIGINT or SIGTERM sets, from now on; every wait of a run ends with it."""
-    stop = threading.Event()
+def _given(file: Path | None, options: dict[str, object]) -> set[str]:
+    return {*(read_yaml(file) if file else {}), *given_fields(options)}
 
-    def on_signal(_number: int, _frame: object) -> None:
-        # Not set here: the thread that is interrupted may hold the event's own lock.
-        threading.Thread(target=stop.set).start()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
-    return stop
+@commands.command()
+@with_loadtest_options
+def render(file: LoadTestFile = None, *, namespace: Namespace = "loadtest", **options: object) -> None:
+    """Print the WorkflowTemplate whose defaults are this load test's values, for GitOps or kubectl apply -f -."""
+    from workflows.render import render_yaml, template_manifest  # noqa: PLC0415
+
+    loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
+    say(render_yaml(template_manifest(loadtest, namespace=namespace)).rstrip())
+
+
+@commands.command()
+@with_loadtest_options
+def schedule(
+    file: LoadTestFile = None,
+    *,
+    cron: Annotated[str, typer.Option(metavar="'M H D M W'", help="When, as in a crontab.")],
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="Whose clock, such as Europe/Berlin.")] = "Etc/UTC",
+    namespace: Namespace = "loadtest",
+    context: Context = None,
+    **options: object,
+) -> None:
+    """Have the template run by cron, with the fields that are given here."""
+    from workflows.cluster_run import schedule_on_cluster  # noqa: PLC0415
+
+    loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
+    say(schedule_on_cluster(loadtest, cron=cron, timezone=timezone, namespace=namespace, context=context))
+
+
+@commands.command(name="list")
+def list_(*, namespace: Namespace = "loadtest", context: Context = None) -> None:
+    """List the runs that the cluster still knows, the newest first."""
+    from workflows.cluster_run import runs_in_words  # noqa: PLC0415
+
+    say(runs_in_words(namespace=namespace, context=context))
+
+
+@commands.command()
+def stop(run: Run, *, namespace: Namespace = "loadtest", context: Context = None) -> None:
+    """Stop a run: what it measured is reported, the API is torn down."""
+    from workflows.cluster_run import stop_on_cluster  # noqa: PLC0415
+
+    say(stop_on_cluster(run, namespace=namespace, context=context))
+
+
+@commands.command()
+def report(
+    run: Run,
+    *,
+    results: Annotated[str, typer.Option(metavar="gs://BUCKET/PREFIX", envvar="LOADTEST_RESULTS")],
+    into: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Fetch the run's folder there.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
+) -> None:
+    """Show a finished run's report; its exit code is the verdict's."""
+    from attacker.bucket import Bucket, parse_address  # noqa: PLC0415
+    from attacker.report.figures import Report  # noqa: PLC0415
+    from attacker.report.text import render_text  # noqa: PLC0415
+
+    try:
+        bucket = Bucket.connect(*parse_address(results))
+    except ValueError as error:
+        raise InvalidLoadTestError(f"--results is {results!r}: {error}") from error
+    found = bucket.read(f"runs/{run}/report.json")
+    if found is None:
+        raise LoadTestError(f"{bucket.address(f'runs/{run}/report.json')} is not there: the run has no report yet")
+    made = Report.model_validate_json(found)
+    say(found.decode() if as_json else render_text(made, width=None, colour=False))
+    if into is not None:
+        for trouble in bucket.download(f"runs/{run}", into / "runs" / run):
+            say(trouble, to_stderr=True)
+        say(f"Fetched into {into / 'runs' / run}", to_stderr=True)
+    raise typer.Exit(EXIT_OF[made.verdict.result])

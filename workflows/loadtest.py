@@ -16,7 +16,7 @@ from attacker.report.objectives import OVERALL, Objective, parse_objective
 from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows.quantity import Cpu, Memory
 
-__all__ = ["LoadTest", "Order"]
+__all__ = ["LoadTest", "Order", "ServiceType"]
 
 _BUCKET = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.ASCII)
 
@@ -26,6 +26,18 @@ class Order(StrEnum):
 
     PARALLEL = "parallel"
     SEQUENTIAL = "sequential"
+
+
+class ServiceType(StrEnum):
+    """How the deployed API is reachable."""
+
+    LOAD_BALANCER = "LoadBalancer"
+    CLUSTER_IP = "ClusterIP"
+
+
+def _none_if_empty(value: object) -> object:
+    """Take an empty text, as a form sends it, for nothing."""
+    return None if value == "" else value
 
 
 def _positive(duration: Duration) -> Duration:
@@ -78,7 +90,8 @@ def _readable(objectives: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    """Accept lines of text as well as a list."""
+    return [line.strip() for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
 
 
 def _place(text: str) -> str:
@@ -133,14 +146,28 @@ class LoadTest(BaseModel):
     ] = ("success >= 99%",)
     api_url: Annotated[
         str | None,
+        BeforeValidator(_none_if_empty),
         AfterValidator(_without_slash),
         Field(description="Attack the API that runs there; nothing is deployed or torn down."),
     ] = None
+    api_image: Annotated[
+        str | None,
+        BeforeValidator(_none_if_empty),
+        Field(description="Image of the API, best by digest; without one it is built. Not used on one machine."),
+    ] = None
+    api_service: Annotated[
+        ServiceType, Field(description="How the API is reachable: LoadBalancer from outside, ClusterIP only within.")
+    ] = ServiceType.LOAD_BALANCER
     api_port: Annotated[int, Field(ge=1, le=65535, description="Port that the deployed API listens on.")] = 5000
     api_replicas: Annotated[int, Field(ge=1, le=1000, description="Pods of the API; on one machine there is one.")] = 3
     api_workers: Annotated[int, Field(ge=1, le=256, description="gunicorn workers in each of them.")] = 4
     api_cpu: Annotated[Cpu, Field(description="CPU of each API pod; not limited on one machine.")] = "500m"
     api_memory: Annotated[Memory, Field(description="Memory of each API pod; not limited on one machine.")] = "300Mi"
+    attacker_image: Annotated[
+        str | None,
+        BeforeValidator(_none_if_empty),
+        Field(description="Image of the attackers, best by digest; without one it is built. Not used on one machine."),
+    ] = None
     attacker_cpu: Annotated[Cpu, Field(description="CPU of each attacker; vegeta uses as many processors.")] = "1"
     attacker_memory: Annotated[Memory, Field(description="Memory of each attack pod; not limited on one machine.")] = (
         "1Gi"

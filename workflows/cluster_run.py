@@ -1,0 +1,110 @@
+"""What the command line does on a cluster: publish the template, run it, schedule it, list, stop."""
+
+import json
+import zoneinfo
+from dataclasses import dataclass
+
+from attacker.command_line import say
+from attacker.exits import Exit, InvalidLoadTestError
+from attacker.stopping import stopped_by_signals
+from workflows.engines import argo
+from workflows.loadtest import LoadTest
+from workflows.parameters import values_of
+from workflows.pipeline import CRON_NAME, cron_workflow
+from workflows.render import template_manifest
+from workflows.steps.cluster import connect
+from workflows.telling import telling
+
+__all__ = ["ClusterOptions", "run_on_cluster", "runs_in_words", "schedule_on_cluster", "stop_on_cluster"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """How a run on a cluster is started and followed."""
+
+    namespace: str
+    context: str | None
+    wait: bool
+    detach: bool
+    """An interruption only ends the watching."""
+    as_json: bool
+
+
+def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozenset[str]) -> Exit:
+    """Publish the template, submit a run, follow it and print what it comes to.
+
+    Args:
+        loadtest: the load test.
+        options: where and how.
+        given: the fields that the user named: the others are the template's own.
+
+    Returns:
+        The exit code.
+    """
+    _check_images(loadtest)
+    interrupted = stopped_by_signals()
+    cluster = connect(options.namespace, context=options.context)
+    with telling(as_json=options.as_json) as tell:
+        argo.publish(cluster, template_manifest(loadtest, namespace=options.namespace))
+        run = argo.submit(cluster, _arguments(loadtest, given))
+        say(f"{'run':<9} {run}", to_stderr=not options.as_json or True)
+        if not options.wait:
+            say(run)
+            return Exit.PASS
+        lasts_s = loadtest.warmup.s + loadtest.duration.s
+        ended = argo.follow(cluster, run, tell=tell, lasts_s=lasts_s, interrupted=interrupted, detach=options.detach)
+    if ended is None:
+        say(f"run {run} goes on: 'submit.py stop {run}' ends it", to_stderr=True)
+        return Exit.INTERRUPTED
+    _tell_end(ended, as_json=options.as_json)
+    return Exit.INTERRUPTED if interrupted.is_set() else ended.exit
+
+
+def schedule_on_cluster(loadtest: LoadTest, *, cron: str, timezone: str, namespace: str, context: str | None) -> str:
+    """Publish template and schedule; says what was done."""
+    if timezone not in zoneinfo.available_timezones():
+        raise InvalidLoadTestError(f"--timezone is {timezone!r}: give a zone such as Europe/Berlin or Etc/UTC")
+    _check_images(loadtest)
+    cluster = connect(namespace, context=context)
+    argo.publish(cluster, template_manifest(loadtest, namespace=namespace))
+    made = cron_workflow(
+        namespace=namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, frozenset({"targets"}))
+    )
+    argo.publish(cluster, made.to_dict())
+    return f"schedule {CRON_NAME}: {cron} ({timezone})"
+
+
+def stop_on_cluster(run: str, *, namespace: str, context: str | None) -> str:
+    """Stop a run; says what was done."""
+    if argo.stop(connect(namespace, context=context), run):
+        return f"{run}: it had not begun, and is deleted"
+    return f"{run}: it is being stopped; its report follows"
+
+
+def runs_in_words(*, namespace: str, context: str | None) -> str:
+    """List runs, a line each: name, phase, when it was made, verdict."""
+    rows = argo.runs(connect(namespace, context=context))
+    return "\n".join(f"{one.run:<20} {one.phase:<10} {one.created:<21} {one.verdict}" for one in rows) or "no runs"
+
+
+def _check_images(loadtest: LoadTest) -> None:
+    for field in ("attacker_image", *(() if loadtest.api_url else ("api_image",))):
+        if getattr(loadtest, field) is None:
+            option = field.replace("_", "-")
+            raise InvalidLoadTestError(f"{field} is missing: name an image that the cluster can pull (--{option})")
+
+
+def _arguments(loadtest: LoadTest, given: frozenset[str]) -> dict[str, str]:
+    """Give every field but targets that nobody named: those come from the cluster's ConfigMap."""
+    return {name: value for name, value in values_of(loadtest).items() if name != "targets" or name in given}
+
+
+def _tell_end(ended: argo.Ended, *, as_json: bool) -> None:
+    if as_json:
+        say(json.dumps({"run": ended.run, "verdict": ended.verdict, "exit": ended.exit, "reason": ended.reason}))
+        return
+    if ended.summary:
+        say(ended.summary.rstrip())
+        say(f"\nRun: {ended.run}")
+    if ended.verdict is None:
+        say(f"submit: run {ended.run}: {ended.reason}", to_stderr=True)

@@ -1,0 +1,244 @@
+"""LoadTest to WorkflowTemplate and CronWorkflow: which pod runs which step, with what; no logic of its own."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from hera.workflows import (
+    DAG,
+    ConfigMapEnvFrom,
+    Container,
+    CronWorkflow,
+    EmptyDirVolume,
+    Env,
+    FieldEnv,
+    Parameter,
+    ResourceEnv,
+    RunnerScriptConstructor,
+    Script,
+    Task,
+    TaskResult,
+    WorkflowTemplate,
+)
+from hera.workflows import models as m
+
+from workflows import pod_steps
+from workflows.loadtest import LoadTest
+from workflows.parameters import WorkflowParameter, workflow_parameters
+
+__all__ = ["CRON_NAME", "TEMPLATE_NAME", "cron_workflow", "manifest_of", "workflow_template"]
+
+TEMPLATE_NAME = "load-test"
+CRON_NAME = "load-test"
+
+_LABELS = {"app.kubernetes.io/name": "load-test", "app.kubernetes.io/part-of": "load-test"}
+_IMAGE = "{{workflow.parameters.attacker_image}}"
+_TOLD = {
+    "run": "{{workflow.name}}",
+    "parameters": "{{workflow.parameters}}",
+    "targets": "{{workflow.parameters.targets}}",
+}
+_STEP_TIMEOUT = "20m"
+_DEADLINE_S = 4 * 3600
+_DAY_S = 24 * 3600
+# After SIGTERM: answers under way, recording, uploading.
+_ATTACK_GRACE_S = 45
+_CONTAINER_SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate:
+    """Make the template that the Argo UI, cron and submit.py start; its defaults are this load test's values."""
+    with WorkflowTemplate(
+        name=TEMPLATE_NAME,
+        namespace=namespace,
+        labels=_LABELS,
+        annotations={
+            "workflows.argoproj.io/title": "Load test",
+            "workflows.argoproj.io/description": "Deploys the API, attacks every target, says PASS, FAIL or INVALID.",
+        },
+        entrypoint="load-test",
+        on_exit="exit",
+        arguments=[_argument(one) for one in workflow_parameters(loadtest)],
+        workflow_metadata=m.WorkflowMetadata(labels=_LABELS),
+        service_account_name="loadtest-reporter",
+        security_context=_pod_security(),
+        # One run at a time: two would measure each other.
+        synchronization=m.Synchronization(mutexes=[m.Mutex(name=TEMPLATE_NAME)]),
+        active_deadline_seconds=_DEADLINE_S,
+        pod_gc=m.PodGC(strategy="OnPodSuccess", delete_delay_duration="60s"),
+        ttl_strategy=m.TTLStrategy(seconds_after_success=_DAY_S, seconds_after_failure=7 * _DAY_S),
+        pod_spec_patch=json.dumps(_argos_own_containers()),
+    ) as template:
+        deploy = _step("deploy", pod_steps.deploy, account="loadtest-deployer")
+        ready = _step("ready", pod_steps.ready, account="loadtest-deployer")
+        report = _step("report", pod_steps.report, account="loadtest-reporter")
+        teardown = _step("teardown", pod_steps.teardown, account="loadtest-deployer")
+        attack = _attack()
+        with DAG(name="load-test", fail_fast=False):
+            deployed = Task(name="deploy", template=deploy, arguments={**_TOLD, "uid": "{{workflow.uid}}"})
+            planned = Task(name="ready", template=ready, arguments={**_TOLD, "url": deployed.get_parameter("url")})
+            attacked = Task(
+                name="attack",
+                template=attack,
+                with_param=planned.get_parameter("shards"),
+                arguments={
+                    "shard": "{{item}}",
+                    "timeout": planned.get_parameter("attack_timeout"),
+                    "results": planned.get_parameter("results"),
+                },
+            )
+            reported = Task(
+                name="report", template=report, arguments={**_TOLD, "started": "{{workflow.creationTimestamp}}"}
+            )
+            deployed >> planned >> attacked
+            # What the others measured is reported, whatever became of an attacker.
+            attacked.next(reported, on=TaskResult.succeeded | TaskResult.failed | TaskResult.errored)
+        with DAG(name="exit"):
+            Task(
+                name="teardown",
+                template=teardown,
+                arguments={**_TOLD, "started": "{{workflow.creationTimestamp}}", "status": "{{workflow.status}}"},
+            )
+    return template
+
+
+def cron_workflow(*, namespace: str, schedule: str, timezone: str, values: dict[str, str]) -> CronWorkflow:
+    """Make the schedule of the template; `values` are the parameters that differ from its defaults."""
+    return CronWorkflow(
+        name=CRON_NAME,
+        namespace=namespace,
+        labels=_LABELS,
+        schedules=[schedule],
+        timezone=timezone,
+        concurrency_policy="Forbid",
+        successful_jobs_history_limit=3,
+        failed_jobs_history_limit=3,
+        workflow_template_ref=m.WorkflowTemplateRef(name=TEMPLATE_NAME),
+        arguments=[Parameter(name=name, value=value) for name, value in values.items()],
+    )
+
+
+def manifest_of(template: WorkflowTemplate) -> dict[str, Any]:
+    """Give a template as the cluster takes it, with what Argo 4.1 has and Hera's models do not know yet."""
+    manifest: dict[str, Any] = template.to_dict()
+    for one in manifest["spec"]["templates"]:
+        if one["name"] == "attack":
+            # Longer than the barrier, no other waits for it; a pod that fits nowhere would else pend till its timeout.
+            one["pendingTimeout"] = str(pod_steps.BARRIER)
+    return manifest
+
+
+def _argument(parameter: WorkflowParameter) -> Parameter:
+    common: dict[str, Any] = {"name": parameter.name, "description": parameter.description}
+    if parameter.default is None:
+        source = m.ConfigMapKeySelector(name="loadtest-targets", key=parameter.name)
+        return Parameter(**common, value_from=m.ValueFrom(config_map_key_ref=source))
+    return Parameter(**common, value=parameter.default, enum=list(parameter.choices) if parameter.choices else None)
+
+
+def _step(name: str, function: Callable[..., object], *, account: str) -> Script:
+    """Run one of the pods' steps in Python; it is called with what its typed input names."""
+    return Script(
+        name=name,
+        source=function,
+        constructor=RunnerScriptConstructor(),
+        image=_IMAGE,
+        command=["python"],
+        service_account_name=account,
+        timeout=_STEP_TIMEOUT,
+        env=[FieldEnv(name="LOADTEST_NAMESPACE", field_path="metadata.namespace")],
+        env_from=[ConfigMapEnvFrom(name="loadtest-env", optional=True)],
+        resources=m.ResourceRequirements(
+            requests={"cpu": "250m", "memory": "512Mi"}, limits={"cpu": "2", "memory": "2Gi"}
+        ),
+        security_context=m.SecurityContext.model_validate(_CONTAINER_SECURITY),
+        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (the pod's own)
+    )
+
+
+def _attack() -> Container:
+    """Run one shard in a pod whose CPU and memory are fixed, away from the API where there are nodes for attackers."""
+    return Container(
+        name="attack",
+        inputs=[Parameter(name="shard"), Parameter(name="timeout"), Parameter(name="results")],
+        image=_IMAGE,
+        command=["python", "-m", "attacker"],
+        args=["attack", "{{inputs.parameters.shard}}"],
+        service_account_name="loadtest-attacker",
+        timeout="{{inputs.parameters.timeout}}",
+        env=[
+            Env(name="LOADTEST_RUN", value="{{workflow.name}}"),
+            Env(name="LOADTEST_RESULTS", value="{{inputs.parameters.results}}"),
+            Env(name="ATTACKER_IMAGE_DIGEST", value=_IMAGE),
+            ResourceEnv(name="ATTACKER_CPUS", resource="limits.cpu", container_name="main"),
+            FieldEnv(name="NODE_NAME", field_path="spec.nodeName"),
+        ],
+        env_from=[ConfigMapEnvFrom(name="loadtest-env", optional=True)],
+        security_context=m.SecurityContext.model_validate(_CONTAINER_SECURITY),
+        pod_security_context=_pod_security(
+            # vegeta binds each connection: its ports are one pool for all targets.
+            sysctls=[m.Sysctl(name="net.ipv4.ip_local_port_range", value="1024 65535")]
+        ),
+        pod_spec_patch=json.dumps(_attackers_own()),
+        affinity=_away_from_the_api(),
+        tolerations=[m.Toleration(key="loadtest/attacker", operator="Equal", value="true", effect="NoSchedule")],
+        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108
+    )
+
+
+def _attackers_own() -> dict[str, object]:
+    """Fix what the attacker may use: requests equal limits. Quantities cannot be parameters but in a patch."""
+    share = {"cpu": "{{workflow.parameters.attacker_cpu}}", "memory": "{{workflow.parameters.attacker_memory}}"}
+    return {
+        "terminationGracePeriodSeconds": _ATTACK_GRACE_S,
+        **_argos_own_containers(),
+        "containers": [
+            {"name": "main", "resources": {"requests": share, "limits": share}},
+            *_argos_own_containers()["containers"],
+        ],
+    }
+
+
+def _argos_own_containers() -> dict[str, list[dict[str, object]]]:
+    """Let Argo's init and wait pass the Pod Security Standard `restricted`, and count in the pod's class of service."""
+    own = {"cpu": "50m", "memory": "128Mi"}
+    settings = {"securityContext": _CONTAINER_SECURITY, "resources": {"requests": own, "limits": own}}
+    return {"initContainers": [{"name": "init", **settings}], "containers": [{"name": "wait", **settings}]}
+
+
+def _pod_security(**more: object) -> m.PodSecurityContext:
+    context = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    return m.PodSecurityContext.model_validate({**context, **more})
+
+
+def _away_from_the_api() -> m.Affinity:
+    """Prefer the nodes for attackers, and avoid those of the API."""
+    return m.Affinity.model_validate(
+        {
+            "nodeAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "weight": 100,
+                        "preference": {
+                            "matchExpressions": [{"key": "loadtest/pool", "operator": "In", "values": ["attacker"]}]
+                        },
+                    }
+                ]
+            },
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "weight": 100,
+                        "podAffinityTerm": {
+                            "topologyKey": "kubernetes.io/hostname",
+                            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "loadtest-api"}},
+                        },
+                    }
+                ]
+            },
+        }
+    )
