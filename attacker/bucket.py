@@ -177,6 +177,9 @@ class Bucket:
             return tuple(trouble for trouble in troubles if trouble)
 
     def _fetch(self, name: str, into: Path, relative: str) -> str | None:
+        """Read one file; returns what went wrong, if anything."""
+        from google.api_core.exceptions import NotFound  # noqa: PLC0415
+
         file = into / relative
         if not {"", ".", ".."}.isdisjoint(relative.split("/")):
             return f"{self.address(name)}: its name leads out of the folder: remove it"
@@ -187,7 +190,8 @@ class Bucket:
         except RunBrokenError as error:
             if file.is_file():
                 file.unlink()
-            return str(error)
+            gone = isinstance(error.__cause__, NotFound)
+            return f"gs://{self.name}: {self._full(name)} is not there any more" if gone else str(error)
         return None
 
     def _write(self, path: str, data: bytes | Path, *, retry: Any, **conditions: int) -> None:
@@ -231,6 +235,8 @@ def _new_client() -> Any:
     from google.auth.credentials import AnonymousCredentials  # noqa: PLC0415
     from google.cloud import storage  # noqa: PLC0415
 
+    # Else each client asks for the bucket's metadata in a thread of its own, for traces that nobody collects.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     if os.environ.get("STORAGE_EMULATOR_HOST"):
         return storage.Client(project="emulated", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     return storage.Client()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ The emulator's package passes over `ifGenerationMatch`; it serves one request at
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -41,7 +41,7 @@ def _serve(port: int, bucket: str) -> None:
     from gcp_storage_emulator.exceptions import NotFound  # noqa: PLC0415  (only the process needs the package)
     from gcp_storage_emulator.handlers import objects  # noqa: PLC0415
 
-    insert = objects.insert
+    insert: Callable[..., None] = objects.insert
 
     def insert_where_told(request: Any, response: Any, storage: Any) -> None:
         name = request.query.get("name", [None])[0] or request.data["meta"]["name"]
@@ -58,7 +58,7 @@ def _serve(port: int, bucket: str) -> None:
     objects.insert = insert_where_told  # before the server puts the function into its table
     from gcp_storage_emulator.server import create_server  # noqa: PLC0415
 
-    create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket).run()
+    create_server("127.0.0.1", port, in_memory=True, default_bucket=bucket).run()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
