@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from attacker.cgroup import Throttling, read_throttling
 from attacker.evidence import Evidence, sha256_of
@@ -66,18 +67,21 @@ def attack(
         start_at_ns: the instant at which all shards start, since 1970.
         stop: when it is set, no new request is sent.
         grace_s: how long answers that are under way then may still take.
+
+    Raises:
+        RunBrokenError: vegeta cannot be started.
     """
     into.mkdir(parents=True, exist_ok=True)
     targets = into / _TARGETS
     command = attack_command(attacker.vegeta, shard, targets=targets, output=into / _RAW, cpus=attacker.cpus)
-    _write_private(targets, shard.target.as_vegeta_json())
-    stop.wait(max(0.0, (start_at_ns + shard.delay_ns - time.time_ns()) / 1e9))
-    before = read_throttling()
-    started_ns = time.time_ns()
     try:
+        _write_private(targets, shard.target.as_vegeta_json())
+        stop.wait(max(0.0, (start_at_ns + shard.delay_ns - time.time_ns()) / 1e9))
+        before = read_throttling()
+        started_ns = time.time_ns()
         exit_code = None if stop.is_set() else _run(command, into / _LOG, _longest_s(shard), stop, grace_s)
     finally:
-        targets.unlink()  # it may hold credentials
+        targets.unlink(missing_ok=True)  # it may hold credentials
     return Attack(
         shard=shard,
         command=command,
@@ -143,14 +147,7 @@ def _longest_s(shard: Shard) -> float:
 def _run(command: tuple[str, ...], log: Path, longest_s: float, stop: threading.Event, grace_s: float) -> int | None:
     """Run to the end, or until told to stop; returns the exit code, None where it had to be killed."""
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            env=attack_environment(),
-            start_new_session=True,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
-        )
+        process = _start(command, stream)
     try:
         if not _ended(process, longest_s, stop) and stop.is_set():
             process.terminate()
@@ -161,6 +158,20 @@ def _run(command: tuple[str, ...], log: Path, longest_s: float, stop: threading.
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _start(command: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=attack_environment(),
+            start_new_session=True,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
+        )
+    except OSError as error:
+        raise RunBrokenError(f"{command[0]} does not start ({error}): run scripts/setup to build it anew") from error
 
 
 def _ended(process: subprocess.Popen[bytes], longest_s: float, stop: threading.Event) -> bool:
@@ -184,7 +195,7 @@ def _read_raw(raw: Path) -> tuple[GobFile, str | None]:
         with raw.open("rb", buffering=0) as stream:
             return read_gob(stream, name=raw.name), None
     except FileNotFoundError:
-        return GobFile(Results.joined([]), 0), f"{raw.name}: vegeta was not started or wrote nothing"
+        return GobFile(Results.joined([]), 0), "vegeta was not started, or wrote nothing"
     except RunBrokenError as error:
         return GobFile(Results.joined([]), 0), str(error)
 
