@@ -8,14 +8,15 @@ from attacker.command_line import say
 from attacker.exits import Exit, InvalidLoadTestError
 from attacker.stopping import stopped_by_signals
 from workflows.engines import argo
+from workflows.engines.argo_api import Manifest, argo_api
 from workflows.loadtest import LoadTest
 from workflows.parameters import values_of
 from workflows.pipeline import CRON_NAME, cron_workflow
+from workflows.progress import Event, State
 from workflows.render import template_manifest
-from workflows.steps.cluster import connect
 from workflows.telling import telling
 
-__all__ = ["ClusterOptions", "run_on_cluster", "runs_in_words", "schedule_on_cluster", "stop_on_cluster"]
+__all__ = ["ClusterOptions", "Schedule", "run_on_cluster", "runs_in_words", "schedule_on_cluster", "stop_on_cluster"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,14 @@ class ClusterOptions:
     detach: bool
     """An interruption only ends the watching."""
     as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When the template runs by itself."""
+
+    cron: str
+    timezone: str
 
 
 def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozenset[str]) -> Exit:
@@ -43,16 +52,26 @@ def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozen
     """
     _check_images(loadtest)
     interrupted = stopped_by_signals()
-    cluster = connect(options.namespace, context=options.context)
+    api = argo_api(options.namespace, context=options.context)
     with telling(as_json=options.as_json) as tell:
-        argo.publish(cluster, template_manifest(loadtest, namespace=options.namespace))
-        run = argo.submit(cluster, _arguments(loadtest, given))
-        say(f"{'run':<9} {run}", to_stderr=not options.as_json or True)
+        is_new = argo.publish(api, "workflowtemplates", _template(loadtest, options.namespace))
+        run = argo.submit(api, _arguments(loadtest, given))
+        tell(Event(step="run", state=State.NOTE, text=run))
         if not options.wait:
             say(run)
             return Exit.PASS
-        lasts_s = loadtest.warmup.s + loadtest.duration.s
-        ended = argo.follow(cluster, run, tell=tell, lasts_s=lasts_s, interrupted=interrupted, detach=options.detach)
+        watch = argo.Watch(
+            tell=tell,
+            lasts_s=loadtest.warmup.s + loadtest.duration.s,
+            interrupted=interrupted,
+            detach=options.detach,
+        )
+        ended = argo.follow(api, run, watch)
+        if is_new and ended is not None and ended.knew_no_template:
+            # The controller hears of a new template a little later than the API server.
+            run = argo.submit(api, _arguments(loadtest, given))
+            tell(Event(step="run", state=State.NOTE, text=f"{run}, for {ended.run} came before its template"))
+            ended = argo.follow(api, run, watch)
     if ended is None:
         say(f"run {run} goes on: 'submit.py stop {run}' ends it", to_stderr=True)
         return Exit.INTERRUPTED
@@ -60,31 +79,40 @@ def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozen
     return Exit.INTERRUPTED if interrupted.is_set() else ended.exit
 
 
-def schedule_on_cluster(loadtest: LoadTest, *, cron: str, timezone: str, namespace: str, context: str | None) -> str:
+def schedule_on_cluster(
+    loadtest: LoadTest, schedule: Schedule, *, namespace: str, context: str | None, given: frozenset[str]
+) -> str:
     """Publish template and schedule; says what was done."""
+    cron, timezone = schedule.cron, schedule.timezone
     if timezone not in zoneinfo.available_timezones():
         raise InvalidLoadTestError(f"--timezone is {timezone!r}: give a zone such as Europe/Berlin or Etc/UTC")
     _check_images(loadtest)
-    cluster = connect(namespace, context=context)
-    argo.publish(cluster, template_manifest(loadtest, namespace=namespace))
-    made = cron_workflow(
-        namespace=namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, frozenset({"targets"}))
-    )
-    argo.publish(cluster, made.to_dict())
+    api = argo_api(namespace, context=context)
+    argo.publish(api, "workflowtemplates", _template(loadtest, namespace))
+    made = cron_workflow(namespace=namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, given))
+    argo.publish(api, "cronworkflows", made.to_dict())
     return f"schedule {CRON_NAME}: {cron} ({timezone})"
 
 
 def stop_on_cluster(run: str, *, namespace: str, context: str | None) -> str:
     """Stop a run; says what was done."""
-    if argo.stop(connect(namespace, context=context), run):
+    if argo.stop(argo_api(namespace, context=context), run):
         return f"{run}: it had not begun, and is deleted"
     return f"{run}: it is being stopped; its report follows"
 
 
 def runs_in_words(*, namespace: str, context: str | None) -> str:
     """List runs, a line each: name, phase, when it was made, verdict."""
-    rows = argo.runs(connect(namespace, context=context))
+    rows = argo.runs(argo_api(namespace, context=context))
     return "\n".join(f"{one.run:<20} {one.phase:<10} {one.created:<21} {one.verdict}" for one in rows) or "no runs"
+
+
+def _template(loadtest: LoadTest, namespace: str) -> Manifest:
+    """Make the template with the project's own defaults, but for what this cluster needs: a run has its own values."""
+    kept = {name: getattr(loadtest, name) for name in ("api_image", "attacker_image")}
+    if loadtest.bucket is not None:
+        kept["results"] = loadtest.results
+    return template_manifest(LoadTest().model_copy(update=kept), namespace=namespace)
 
 
 def _check_images(loadtest: LoadTest) -> None:

@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 
 @app.command()
 @with_loadtest_options
-def submit(
+def submit(  # noqa: PLR0913  (an argument is an option)
     file: LoadTestFile = None,
     *,
     local: Annotated[bool, typer.Option("--local", help="Run on this machine, without a cluster.")] = False,
@@ -130,10 +130,12 @@ def schedule(
     **options: object,
 ) -> None:
     """Have the template run by cron, with the fields that are given here."""
-    from workflows.cluster_run import schedule_on_cluster  # noqa: PLC0415
+    from workflows.cluster_run import Schedule, schedule_on_cluster  # noqa: PLC0415
 
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
-    say(schedule_on_cluster(loadtest, cron=cron, timezone=timezone, namespace=namespace, context=context))
+    when = Schedule(cron=cron, timezone=timezone)
+    given = frozenset(_given(file, options))
+    say(schedule_on_cluster(loadtest, when, namespace=namespace, context=context, given=given))
 
 
 @commands.command(name="list")

@@ -175,6 +175,11 @@ class LoadTest(BaseModel):
     ready_timeout: Annotated[
         DurationField, AfterValidator(_positive), Field(description="How long to wait for the API to be ready.")
     ] = "60s"  # type: ignore[assignment]
+    start_timeout: Annotated[
+        DurationField,
+        AfterValidator(_positive),
+        Field(description="How long attack pods wait for each other before nobody attacks; not used on one machine."),
+    ] = "180s"  # type: ignore[assignment]
     results: Annotated[
         str,
         AfterValidator(_place),

@@ -94,7 +94,7 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
             reported = Task(
                 name="report", template=report, arguments={**_TOLD, "started": "{{workflow.creationTimestamp}}"}
             )
-            deployed >> planned >> attacked
+            deployed.next(planned).next(attacked)
             # What the others measured is reported, whatever became of an attacker.
             attacked.next(reported, on=TaskResult.succeeded | TaskResult.failed | TaskResult.errored)
         with DAG(name="exit"):
@@ -127,8 +127,8 @@ def manifest_of(template: WorkflowTemplate) -> dict[str, Any]:
     manifest: dict[str, Any] = template.to_dict()
     for one in manifest["spec"]["templates"]:
         if one["name"] == "attack":
-            # Longer than the barrier, no other waits for it; a pod that fits nowhere would else pend till its timeout.
-            one["pendingTimeout"] = str(pod_steps.BARRIER)
+            # No other waits longer for it; a pod that fits nowhere would else be pending until its timeout.
+            one["pendingTimeout"] = "{{workflow.parameters.start_timeout}}"
     return manifest
 
 

@@ -37,12 +37,11 @@ from workflows.steps.deploy import deploy as deploy_api
 from workflows.steps.plan import plan
 from workflows.steps.ready import ready as answered
 from workflows.steps.rollout import wait_for_rollout
+from workflows.steps.scheduling import why_unscheduled
 from workflows.steps.teardown import teardown as remove_api
 
-__all__ = ["BARRIER", "deploy", "ready", "report", "teardown"]
+__all__ = ["deploy", "ready", "report", "teardown"]
 
-BARRIER = Duration.of_seconds(180)
-"""How long the attackers wait for each other: nodes may have to be added, images pulled."""
 _MARGIN = Duration.of_seconds(2)
 _AFTERWARDS = Duration.of_seconds(120)
 """What an attack pod may take beside: starting, stragglers, recording, uploading."""
@@ -152,7 +151,7 @@ def ready(told: ReadyInput) -> ReadyOutput:
         _bucket(loadtest).write(plan_path(told.run), render_plan(planned))
         return ReadyOutput(
             shards=tuple(shard.name for shard in planned.shards),
-            attack_timeout=f"{_attack_timeout_s(planned):.0f}s",
+            attack_timeout=f"{_attack_timeout_s(loadtest, planned):.0f}s",
             results=loadtest.results,
         )
 
@@ -211,6 +210,7 @@ def _reported(loadtest: LoadTest, told: ReportInput, *, doubts: tuple[str, ...])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         troubles = bucket.download(f"runs/{told.run}/shards", folder / "shards")
+        unscheduled = why_unscheduled(connect(_namespace()), pods=f"{told.run}-attack-")
         run = Run(
             id=told.run,
             started=told.started,
@@ -219,7 +219,7 @@ def _reported(loadtest: LoadTest, told: ReportInput, *, doubts: tuple[str, ...])
             loadtest=loadtest.as_run(),
             environment={"namespace": _namespace(), "attacker_image": loadtest.attacker_image},
         )
-        made = aggregate(loadtest, planned.shards, run, folder, doubts=(*doubts, *troubles))
+        made = aggregate(loadtest, planned.shards, run, folder, doubts=(*doubts, *unscheduled, *troubles))
         _upload_report(bucket, folder, f"runs/{told.run}")
         html = (folder / "report.html").read_text(encoding="utf-8")
     bucket.delete(plan_path(told.run))  # it may hold credentials
@@ -266,16 +266,16 @@ def _planned(loadtest: LoadTest, told: ReadyInput) -> Plan:
     return Plan(
         run=told.run,
         shards=plan(loadtest, base_url=told.url),
-        deadline_ns=time.time_ns() + BARRIER.ns,
+        deadline_ns=time.time_ns() + loadtest.start_timeout.ns,
         margin=_MARGIN,
         sequential=loadtest.order is Order.SEQUENTIAL,
     )
 
 
-def _attack_timeout_s(planned: Plan) -> float:
+def _attack_timeout_s(loadtest: LoadTest, planned: Plan) -> float:
     """Bound an attack pod's life, from being created to having uploaded."""
     attacks_s = sum(max(shard.duration.s + shard.timeout.s for shard in wave) + _AFTERWARDS.s for wave in planned.waves)
-    return BARRIER.s + attacks_s
+    return loadtest.start_timeout.s + attacks_s
 
 
 def _loadtest(told: StepInput) -> LoadTest:

@@ -7,24 +7,19 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from attacker.exits import Exit
+from attacker.exits import Exit, InvalidLoadTestError
 from attacker.report.figures import VerdictResult
 from attacker.report.verdict import EXIT_OF
+from workflows.engines.argo_api import ArgoApi, Kind, Manifest
 from workflows.pipeline import TEMPLATE_NAME
 from workflows.progress import Event, State, Tell
-from workflows.steps.cluster import Cluster, asking
 
-if TYPE_CHECKING:
-    from kubernetes.client import CustomObjectsApi
+__all__ = ["Ended", "KnownRun", "Watch", "follow", "publish", "runs", "stop", "submit"]
 
-__all__ = ["Ended", "KnownRun", "follow", "publish", "runs", "stop", "submit"]
-
-_GROUP, _VERSION = "argoproj.io", "v1alpha1"
 _PHASES_AT_THE_END = {"Succeeded", "Failed", "Error"}
 _POLL_S = 1.0
-_UNKNOWN_TEMPLATE = "not found"
 _STEPS = ("deploy", "ready", "attack", "report", "teardown")
 
 
@@ -41,9 +36,27 @@ class Ended:
     """Why there is no verdict, in one line."""
 
     @property
+    def knew_no_template(self) -> bool:
+        """Tell whether the controller had not heard of the template yet; then nothing was started."""
+        return self.phase == "Error" and f'"{TEMPLATE_NAME}" not found' in self.reason
+
+    @property
     def exit(self) -> Exit:
         """The verdict's exit code; without one, the run broke."""
         return Exit.BROKEN if self.verdict is None else EXIT_OF[self.verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How a run is followed."""
+
+    tell: Tell
+    lasts_s: float
+    """How long its attack takes."""
+    interrupted: threading.Event
+    """When it is set, the run is stopped."""
+    detach: bool
+    """When it is set, only the watching ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,99 +69,80 @@ class KnownRun:
     verdict: str
 
 
-def publish(cluster: Cluster, manifest: Mapping[str, Any]) -> bool:
-    """Create or update a template or schedule where it is not there as it should be; returns whether it was written."""
-    kind = f"{manifest['kind'].lower()}s"
+def publish(api: ArgoApi, kind: Kind, manifest: Manifest) -> bool:
+    """Create or update a template or schedule where it is not there as it should be.
+
+    Returns:
+        True where it was not there before.
+    """
     name = manifest["metadata"]["name"]
-    api = _objects(cluster)
-    with asking(f"{kind} {name} in namespace {cluster.namespace}"):
-        found = _find(api, cluster, kind, name)
-        if found is None:
-            api.create_namespaced_custom_object(_GROUP, _VERSION, cluster.namespace, kind, dict(manifest))
-            return True
-        if found["spec"] == manifest["spec"]:
-            return False
-        metadata = {**manifest["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
-        api.replace_namespaced_custom_object(
-            _GROUP, _VERSION, cluster.namespace, kind, name, {**manifest, "metadata": metadata}
-        )
+    found = api.read(kind, name)
+    if found is None:
+        api.create(kind, manifest)
         return True
+    if found["spec"] != manifest["spec"]:
+        metadata = {**manifest["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
+        api.replace(kind, name, {**manifest, "metadata": metadata})
+    return False
 
 
-def submit(cluster: Cluster, values: Mapping[str, str]) -> str:
+def submit(api: ArgoApi, values: Mapping[str, str]) -> str:
     """Start a run of the template with these parameters; returns its name."""
-    body = {
-        "apiVersion": f"{_GROUP}/{_VERSION}",
-        "kind": "Workflow",
-        "metadata": {"generateName": f"{TEMPLATE_NAME}-", "namespace": cluster.namespace},
-        "spec": {
-            "workflowTemplateRef": {"name": TEMPLATE_NAME},
-            "arguments": {"parameters": [{"name": name, "value": value} for name, value in values.items()]},
+    made = api.create(
+        "workflows",
+        {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "metadata": {"generateName": f"{TEMPLATE_NAME}-", "namespace": api.namespace},
+            "spec": {
+                "workflowTemplateRef": {"name": TEMPLATE_NAME},
+                "arguments": {"parameters": [{"name": name, "value": value} for name, value in values.items()]},
+            },
         },
-    }
-    with asking(f"a run of the template {TEMPLATE_NAME} in namespace {cluster.namespace}"):
-        made = _objects(cluster).create_namespaced_custom_object(_GROUP, _VERSION, cluster.namespace, "workflows", body)
+    )
     return str(made["metadata"]["name"])
 
 
-def follow(
-    cluster: Cluster, run: str, *, tell: Tell, lasts_s: float, interrupted: threading.Event, detach: bool
-) -> Ended | None:
+def follow(api: ArgoApi, run: str, watch: Watch) -> Ended | None:
     """Watch a run to its end; told to stop, stop it, and wait for its partial report and teardown.
 
-    Args:
-        cluster: where it runs.
-        run: its name.
-        tell: hears of every step.
-        lasts_s: how long an attack takes.
-        interrupted: when it is set, the run is stopped.
-        detach: when that is set, only the watching ends, with None.
+    Returns:
+        What it came to; None where only the watching was to end.
     """
-    steps = _Steps(tell, lasts_s)
+    steps = _Steps(watch.tell, watch.lasts_s)
     stopping = False
     while True:
-        workflow = _read(cluster, run)
+        workflow = _read(api, run)
         steps.tell_of(workflow)
         if workflow.get("status", {}).get("phase") in _PHASES_AT_THE_END:
             return _ended(run, workflow)
-        if interrupted.is_set() and detach:
+        if watch.interrupted.is_set() and watch.detach:
             return None
-        if interrupted.is_set() and not stopping:
+        if watch.interrupted.is_set() and not stopping:
             stopping = True
-            if stop(cluster, run):
+            if stop(api, run):
                 return Ended(run=run, phase="", verdict=None, summary="", reason="it was still waiting: it is deleted")
         if stopping:
             time.sleep(_POLL_S)
         else:
-            interrupted.wait(_POLL_S)
+            watch.interrupted.wait(_POLL_S)
 
 
-def stop(cluster: Cluster, run: str) -> bool:
+def stop(api: ArgoApi, run: str) -> bool:
     """Stop a run: its exit handler reports and tears down.
 
     Returns:
         True where it had not begun: then there is nothing to wait for, and it is deleted.
     """
-    workflow = _read(cluster, run)
-    api = _objects(cluster)
-    with asking(f"run {run}"):
-        if not workflow.get("status", {}).get("startedAt"):
-            # While it waits for another's lock, Argo does not obey.
-            api.delete_namespaced_custom_object(_GROUP, _VERSION, cluster.namespace, "workflows", run)
-            return True
-        api.patch_namespaced_custom_object(
-            _GROUP, _VERSION, cluster.namespace, "workflows", run, {"spec": {"shutdown": "Stop"}}
-        )
-        return False
+    if not _read(api, run).get("status", {}).get("startedAt"):
+        api.delete(run)  # while it waits for another's lock, Argo does not obey
+        return True
+    api.stop(run)
+    return False
 
 
-def runs(cluster: Cluster) -> tuple[KnownRun, ...]:
+def runs(api: ArgoApi) -> tuple[KnownRun, ...]:
     """List the template's runs, the newest first."""
-    selector = f"workflows.argoproj.io/workflow-template={TEMPLATE_NAME}"
-    with asking(f"runs in namespace {cluster.namespace}"):
-        found = _objects(cluster).list_namespaced_custom_object(
-            _GROUP, _VERSION, cluster.namespace, "workflows", label_selector=selector
-        )["items"]
     known = [
         KnownRun(
             run=one["metadata"]["name"],
@@ -156,7 +150,7 @@ def runs(cluster: Cluster) -> tuple[KnownRun, ...]:
             created=one["metadata"]["creationTimestamp"],
             verdict=next((told["verdict"] for told in map(_outputs, _nodes(one).values()) if told.get("verdict")), ""),
         )
-        for one in found
+        for one in api.workflows(f"app.kubernetes.io/name={TEMPLATE_NAME}")
     ]
     return tuple(sorted(known, key=lambda one: one.created, reverse=True))
 
@@ -243,25 +237,8 @@ def _nodes(workflow: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(status.get("nodes") or {})
 
 
-def _read(cluster: Cluster, run: str) -> dict[str, Any]:
-    with asking(f"run {run}", remedy="name one that 'submit.py list' shows"):
-        return dict(
-            _objects(cluster).get_namespaced_custom_object(_GROUP, _VERSION, cluster.namespace, "workflows", run)
-        )
-
-
-def _find(api: "CustomObjectsApi", cluster: Cluster, kind: str, name: str) -> dict[str, Any] | None:
-    from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
-
-    try:
-        return dict(api.get_namespaced_custom_object(_GROUP, _VERSION, cluster.namespace, kind, name))
-    except ApiException as error:
-        if error.status == 404:
-            return None
-        raise
-
-
-def _objects(cluster: Cluster) -> "CustomObjectsApi":
-    from kubernetes.client import CustomObjectsApi  # noqa: PLC0415
-
-    return CustomObjectsApi(cluster.client)
+def _read(api: ArgoApi, run: str) -> Manifest:
+    found = api.read("workflows", run)
+    if found is None:
+        raise InvalidLoadTestError(f"there is no run {run!r}: name one that 'submit.py list' shows")
+    return found

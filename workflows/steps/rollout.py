@@ -73,7 +73,7 @@ def is_rolled_out(deployment: "V1Deployment") -> bool:
 
     Until the controller has looked at a Deployment, its status is empty, or that of what was specified before.
     """
-    if deployment.metadata is None or deployment.spec is None or deployment.status is None:
+    if deployment.metadata is None or deployment.status is None:
         return False
     status, wanted = deployment.status, deployment.spec.replicas
     is_observed = (status.observed_generation or 0) >= (deployment.metadata.generation or 1)
@@ -98,17 +98,15 @@ def _look(name: str, cluster: Cluster) -> tuple["V1Deployment", Sequence["V1Pod"
     """Read a Deployment, and its pods but those of earlier runs."""
     with asking(f"Deployment {name}"):
         deployment = cluster.apps.read_namespaced_deployment(name, cluster.namespace)
-        spec = deployment.spec
-        labels = (spec.selector.match_labels if spec else None) or {}
+        labels = deployment.spec.selector.match_labels or {}
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         pods = cluster.core.list_namespaced_pod(cluster.namespace, label_selector=selector).items
-    run = _run_of(spec.template if spec else None)
+    run = _run_of(deployment.spec.template)
     return deployment, [pod for pod in pods if _run_of(pod) == run]
 
 
-def _run_of(made: "V1PodTemplateSpec | V1Pod | None") -> str | None:
-    metadata = made.metadata if made else None
-    return (metadata.annotations or {}).get(RUN_ANNOTATION) if metadata else None
+def _run_of(made: "V1PodTemplateSpec | V1Pod") -> str | None:
+    return ((made.metadata.annotations if made.metadata else None) or {}).get(RUN_ANNOTATION)
 
 
 def _in_full(trouble: Trouble, cluster: Cluster) -> str:
@@ -118,7 +116,7 @@ def _in_full(trouble: Trouble, cluster: Cluster) -> str:
 
 def _progress(deployment: "V1Deployment") -> str:
     available = (deployment.status.available_replicas if deployment.status else None) or 0
-    return f"{available} of {deployment.spec.replicas if deployment.spec else None} pods are available"
+    return f"{available} of {deployment.spec.replicas} pods are available"
 
 
 def _why(trouble: Trouble | None, pods: Sequence["V1Pod"], cluster: Cluster) -> str:
