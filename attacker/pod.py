@@ -137,12 +137,23 @@ def _absence_told(name: str, run: str, bucket: Bucket) -> Iterator[None]:
     """Leave the reason in the bucket, too, where the shard breaks."""
     try:
         yield
-    except (LoadTestError, OSError) as error:
+    except Exception as error:
+        broken = _as_broken(name, error)
         with suppress(LoadTestError):
-            _leave_absence(name, run, bucket, str(error))
-        if isinstance(error, OSError):
-            raise RunBrokenError(f"shard {name}: {error}: give it a TMPDIR with room") from error
-        raise
+            _leave_absence(name, run, bucket, str(broken) or type(broken).__name__)
+        if broken is error:
+            raise
+        raise broken from error
+
+
+def _as_broken(name: str, error: Exception) -> Exception:
+    """Say what to do about a file that could not be written."""
+    from polars.exceptions import PolarsError  # noqa: PLC0415
+
+    if not isinstance(error, OSError | PolarsError):
+        return error
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return RunBrokenError(f"shard {name}: {reason}: give it a TMPDIR with more room")
 
 
 def _leave_absence(name: str, run: str, bucket: Bucket, reason: str) -> None:

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ values = st.recursive(
     max_leaves=5,
 )
 headers = st.dictionaries(names, st.text(st.characters(min_codepoint=33, max_codepoint=126)), max_size=3)
-bodies: st.SearchStrategy[dict[str, object]] = (
+bodies: st.SearchStrategy[Any] = (
     st.just({}) | values.map(lambda value: {"json": value}) | st.text(max_size=20).map(lambda text: {"text": text})
 )
 
