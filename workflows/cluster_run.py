@@ -9,6 +9,7 @@ from attacker.exits import Exit, InvalidLoadTestError
 from attacker.stopping import stopped_by_signals
 from workflows.engines import argo
 from workflows.engines.argo_api import Manifest, argo_api
+from workflows.image_building import Building, with_images
 from workflows.loadtest import LoadTest
 from workflows.parameters import values_of
 from workflows.pipeline import CRON_NAME, cron_workflow
@@ -29,6 +30,7 @@ class ClusterOptions:
     detach: bool
     """An interruption only ends the watching."""
     as_json: bool
+    building: Building
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +52,10 @@ def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozen
     Returns:
         The exit code.
     """
-    _check_images(loadtest)
     interrupted = stopped_by_signals()
     api = argo_api(options.namespace, context=options.context)
     with telling(as_json=options.as_json) as tell:
+        loadtest = with_images(loadtest, options.building, context=options.context, tell=tell, stop=interrupted)
         is_new = argo.publish(api, "workflowtemplates", _template(loadtest, options.namespace))
         run = argo.submit(api, _arguments(loadtest, given))
         tell(Event(step="run", state=State.NOTE, text=run))
@@ -80,13 +82,19 @@ def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozen
 
 
 def schedule_on_cluster(
-    loadtest: LoadTest, schedule: Schedule, *, namespace: str, context: str | None, given: frozenset[str]
+    loadtest: LoadTest,
+    schedule: Schedule,
+    *,
+    namespace: str,
+    context: str | None,
+    building: Building,
+    given: frozenset[str],
 ) -> str:
     """Publish template and schedule; says what was done."""
     cron, timezone = schedule.cron, schedule.timezone
     if timezone not in zoneinfo.available_timezones():
         raise InvalidLoadTestError(f"--timezone is {timezone!r}: give a zone such as Europe/Berlin or Etc/UTC")
-    _check_images(loadtest)
+    loadtest = with_images(loadtest, building, context=context, tell=lambda _: None, stop=stopped_by_signals())
     api = argo_api(namespace, context=context)
     argo.publish(api, "workflowtemplates", _template(loadtest, namespace))
     made = cron_workflow(namespace=namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, given))
@@ -113,13 +121,6 @@ def _template(loadtest: LoadTest, namespace: str) -> Manifest:
     if loadtest.bucket is not None:
         kept["results"] = loadtest.results
     return template_manifest(LoadTest().model_copy(update=kept), namespace=namespace)
-
-
-def _check_images(loadtest: LoadTest) -> None:
-    for field in ("attacker_image", *(() if loadtest.api_url else ("api_image",))):
-        if getattr(loadtest, field) is None:
-            option = field.replace("_", "-")
-            raise InvalidLoadTestError(f"{field} is missing: name an image that the cluster can pull (--{option})")
 
 
 def _arguments(loadtest: LoadTest, given: frozenset[str]) -> dict[str, str]:

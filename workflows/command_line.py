@@ -5,7 +5,7 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from workflows.loadtest import LoadTest
 from workflows.loadtest_file import parse_loadtest, read_yaml
 from workflows.options import given_fields, with_loadtest_options
 from workflows.telling import telling
+
+if TYPE_CHECKING:
+    from workflows.image_building import Building
 
 __all__ = ["main"]
 
@@ -32,6 +35,18 @@ LoadTestFile = Annotated[
     Path | None, typer.Argument(metavar="[FILE.yaml]", help="Load test; an option beats it.", show_default=False)
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, as 'submit.py list' shows it.")]
+
+
+Registry = Annotated[
+    str | None,
+    typer.Option(metavar="PREFIX", envvar="LOADTEST_REGISTRY", help="Where images are built to that are not named."),
+]
+BuildArgs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--build-arg", metavar="NAME=VALUE", help="For the Dockerfiles, where there is no way to the internet."
+    ),
+]
 
 
 class OnInterrupt(StrEnum):
@@ -65,6 +80,8 @@ def submit(  # noqa: PLR0913  (an argument is an option)
     on_interrupt: Annotated[
         OnInterrupt, typer.Option(help="What Ctrl-C does: stop the run and wait for its report, or only stop watching.")
     ] = OnInterrupt.STOP,
+    registry: Registry = None,
+    build_arg: BuildArgs = None,
     **options: object,
 ) -> None:
     """Run a load test and say PASS (exit code 0), FAIL (1) or INVALID (3).
@@ -79,7 +96,12 @@ def submit(  # noqa: PLR0913  (an argument is an option)
     from workflows.cluster_run import ClusterOptions, run_on_cluster  # noqa: PLC0415  (--help need not wait for it)
 
     cluster = ClusterOptions(
-        namespace=namespace, context=context, wait=wait, detach=on_interrupt is OnInterrupt.DETACH, as_json=as_json
+        namespace=namespace,
+        context=context,
+        wait=wait,
+        detach=on_interrupt is OnInterrupt.DETACH,
+        as_json=as_json,
+        building=_building(registry, build_arg),
     )
     raise typer.Exit(run_on_cluster(loadtest, cluster, given=frozenset(_given(file, options))))
 
@@ -102,6 +124,22 @@ def _run_locally(loadtest: LoadTest, *, as_json: bool) -> None:
     if run.trouble is not None:
         raise run.trouble
     raise typer.Exit(Exit.INTERRUPTED if stop.is_set() else EXIT_OF[run.report.verdict.result])
+
+
+def _building(registry: str | None, build_args: list[str] | None) -> "Building":
+    from workflows.image_building import Building  # noqa: PLC0415
+
+    for text in build_args or ():
+        if "=" not in text:
+            raise InvalidLoadTestError(f"--build-arg is {text!r}: write NAME=VALUE")
+    return Building(
+        registry=registry,
+        # BuildKit's own settings belong to the cluster, not to a run.
+        is_insecure=os.environ.get("LOADTEST_REGISTRY_INSECURE", "") == "true",
+        buildkit_image=os.environ.get("LOADTEST_BUILDKIT_IMAGE"),
+        is_privileged=os.environ.get("LOADTEST_BUILDKIT_PRIVILEGED", "") == "true",
+        build_args=dict(text.split("=", 1) for text in build_args or ()),
+    )
 
 
 def _given(file: Path | None, options: dict[str, object]) -> set[str]:
@@ -127,6 +165,8 @@ def schedule(
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="Whose clock, such as Europe/Berlin.")] = "Etc/UTC",
     namespace: Namespace = "loadtest",
     context: Context = None,
+    registry: Registry = None,
+    build_arg: BuildArgs = None,
     **options: object,
 ) -> None:
     """Have the template run by cron, with the fields that are given here."""
@@ -135,7 +175,8 @@ def schedule(
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
     when = Schedule(cron=cron, timezone=timezone)
     given = frozenset(_given(file, options))
-    say(schedule_on_cluster(loadtest, when, namespace=namespace, context=context, given=given))
+    building = _building(registry, build_arg)
+    say(schedule_on_cluster(loadtest, when, namespace=namespace, context=context, building=building, given=given))
 
 
 @commands.command(name="list")
