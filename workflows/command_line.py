@@ -58,7 +58,7 @@ class OnInterrupt(StrEnum):
 
 def main(arguments: list[str]) -> int:
     """Run the command line; returns the exit code."""
-    names = {command.name for command in commands.registered_commands}
+    names = typer.main.get_group(commands).commands
     chosen = commands if arguments and arguments[0] in names else app
     return exit_code_of(chosen, arguments, program=_PROGRAM)
 
@@ -158,7 +158,7 @@ def render(file: LoadTestFile = None, *, namespace: Namespace = "loadtest", **op
 
 @commands.command()
 @with_loadtest_options
-def schedule(
+def schedule(  # noqa: PLR0913  (an argument is an option)
     file: LoadTestFile = None,
     *,
     cron: Annotated[str, typer.Option(metavar="'M H D M W'", help="When, as in a crontab.")],

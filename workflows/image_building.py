@@ -1,4 +1,4 @@
-"""Having the images that a run on a cluster needs: named by the user, found in the registry, or built from this checkout."""
+"""The images that a run on a cluster needs: named by the user, found in the registry, or built from this checkout."""
 
 import threading
 from collections.abc import Mapping

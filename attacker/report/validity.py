@@ -31,8 +31,8 @@ def doubts_on_shard(shard: ShardState) -> tuple[str, ...]:
     if evidence is None:
         return (f"shard {shard.name} is missing: {shard.trouble or 'it left no evidence'}",)
     doubts = (
-        shard.trouble and f"shard {shard.name} is unreadable: {shard.trouble}",
-        evidence.damage and f"shard {shard.name} is unreadable: {evidence.damage}",
+        shard.trouble and f"shard {shard.name} cannot be used: {shard.trouble}",
+        evidence.damage and f"shard {shard.name} cannot be used: {evidence.damage}",
         evidence.trailing_bytes
         and f"shard {shard.name} is cut short: its last record breaks off after {evidence.trailing_bytes} bytes",
         (evidence.run, evidence.shard) != (shard.run, shard.name)

@@ -147,7 +147,7 @@ def kubeconfig(file: Path, url: str, *, user: Object | None = None) -> Path:
 
 def a_deployment(*, status: Object | None = None, **spec: Any) -> Object:
     """Write a Deployment of three pods, rolled out but for what is said otherwise."""
-    pods = {name: 3 for name in ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")}
+    pods = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 3)
     return {
         "metadata": {"name": "loadtest-api", "generation": 2},
         "spec": {

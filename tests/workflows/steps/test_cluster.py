@@ -113,14 +113,24 @@ def test_a_refusal_is_told_in_kubernetes_words_with_a_remedy(
 def test_a_cluster_that_is_away_for_a_moment_is_asked_again(stand_in: StandIn, cluster: Cluster) -> None:
     stand_in.refusals["GET", POD] = 503, "the API restarts"
     stand_in.objects[POD] = {"metadata": {"name": "api-1"}}
-    stand_in.reactions["GET", POD] = lambda: len(stand_in.asked) > 1 and stand_in.refusals.clear()
+
+    def restarted() -> None:
+        if len(stand_in.asked) > 1:
+            stand_in.refusals.clear()
+
+    stand_in.reactions["GET", POD] = restarted
 
     assert cluster.core.read_namespaced_pod("api-1", "tests").metadata.name == "api-1"  # type: ignore[union-attr]
 
 
 def test_what_is_being_deleted_is_waited_for(stand_in: StandIn, cluster: Cluster) -> None:
     stand_in.objects[POD] = {"metadata": {"name": "api-1"}}
-    stand_in.reactions["GET", POD] = lambda: len(stand_in.asked) > 1 and stand_in.objects.clear()
+
+    def gone() -> None:
+        if len(stand_in.asked) > 1:
+            stand_in.objects.clear()
+
+    stand_in.reactions["GET", POD] = gone
 
     wait_until_gone(
         "Pod api-1",
