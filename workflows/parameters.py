@@ -74,11 +74,14 @@ def _text(name: str, value: object) -> str:
 
 
 def _structured(text: str) -> object:
-    """Take YAML for what it holds, and lines of short targets for text."""
+    """Take JSON and YAML for what they hold, and lines of short targets for text."""
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+        found = json.loads(text)  # first: to YAML, 1e+22 is a text, and U+0085 the end of a line
+    except ValueError:
+        try:
+            found = yaml.safe_load(text)
+        except yaml.YAMLError:
+            return text
     return found if isinstance(found, list | dict) else text
 
 
