@@ -149,11 +149,17 @@ def _given(file: Path | None, options: dict[str, object]) -> set[str]:
 @commands.command()
 @with_loadtest_options
 def render(file: LoadTestFile = None, *, namespace: Namespace = "loadtest", **options: object) -> None:
-    """Print the WorkflowTemplate whose defaults are this load test's values, for GitOps or kubectl apply -f -."""
-    from workflows.render import render_yaml, template_manifest  # noqa: PLC0415
+    """Print the WorkflowTemplate whose defaults are this load test's values, for GitOps or kubectl apply -f -.
+
+    Where targets are given, the ConfigMap that the template takes them from follows.
+    """
+    from workflows.render import render_yaml, targets_manifest, template_manifest  # noqa: PLC0415
 
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
-    say(render_yaml(template_manifest(loadtest, namespace=namespace)).rstrip())
+    made = [template_manifest(loadtest, namespace=namespace)]
+    if "targets" in _given(file, options):
+        made.append(targets_manifest(loadtest, namespace=namespace))
+    say(render_yaml(*made).rstrip())
 
 
 @commands.command()

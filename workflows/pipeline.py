@@ -26,10 +26,12 @@ from workflows import pod_steps
 from workflows.loadtest import LoadTest
 from workflows.parameters import WorkflowParameter, workflow_parameters
 
-__all__ = ["CRON_NAME", "TEMPLATE_NAME", "cron_workflow", "manifest_of", "workflow_template"]
+__all__ = ["CRON_NAME", "TARGETS_NAME", "TEMPLATE_NAME", "cron_workflow", "manifest_of", "workflow_template"]
 
 TEMPLATE_NAME = "load-test"
 CRON_NAME = "load-test"
+TARGETS_NAME = "loadtest-targets"
+"""The ConfigMap that targets come from which nobody typed in."""
 
 _LABELS = {"app.kubernetes.io/name": "load-test", "app.kubernetes.io/part-of": "load-test"}
 _IMAGE = "{{workflow.parameters.attacker_image}}"
@@ -135,7 +137,7 @@ def manifest_of(template: WorkflowTemplate) -> dict[str, Any]:
 def _argument(parameter: WorkflowParameter) -> Parameter:
     common: dict[str, Any] = {"name": parameter.name, "description": parameter.description}
     if parameter.default is None:
-        source = m.ConfigMapKeySelector(name="loadtest-targets", key=parameter.name)
+        source = m.ConfigMapKeySelector(name=TARGETS_NAME, key=parameter.name)
         return Parameter(**common, value_from=m.ValueFrom(config_map_key_ref=source))
     return Parameter(**common, value=parameter.default, enum=list(parameter.choices) if parameter.choices else None)
 
@@ -167,7 +169,7 @@ def _attack() -> Container:
         inputs=[Parameter(name="shard"), Parameter(name="timeout"), Parameter(name="results")],
         image=_IMAGE,
         command=["python", "-m", "attacker"],
-        args=["attack", "{{inputs.parameters.shard}}"],
+        args=["attack", "--", "{{inputs.parameters.shard}}"],  # a target may be named --help
         service_account_name="loadtest-attacker",
         timeout="{{inputs.parameters.timeout}}",
         env=[
