@@ -17,7 +17,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    # These end a line, too, and would be read as a line feed or a space; between double quotes they are escaped.
+    others = not {"\x85", "\u2028", "\u2029"}.isdisjoint(text)
+    style = '"' if others else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
