@@ -31,4 +31,4 @@ def results_of_every_kind() -> bytes:
 def small_results() -> bytes:
     """Three results."""
     with loopback() as server:
-        return attacked([f"{server.url}/?status=200", f"{server.url}/?status=404"], "-rate=20/s", "-duration=149ms")
+        return attacked([f"{server.url}/?status=200", f"{server.url}/?status=404"], "-rate=5/s", "-duration=599ms")

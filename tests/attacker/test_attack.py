@@ -16,10 +16,10 @@ from attacker.plan import Shard
 from attacker.rate import Rate
 from attacker.report.validity import ShardState, doubts_on_shard
 from attacker.vegeta import find_vegeta, vegeta_version
-from tests.api.serving import wait_until
 from tests.attacker.building import a_shard, a_target
 from tests.attacker.by_vegeta import attacked, columns_by_vegeta, message_ends
 from tests.attacker.loopback import Loopback, a_refusing_port
+from tests.loopback import wait_until
 
 SECOND_NS = 1_000_000_000
 

@@ -302,7 +302,9 @@ def ended(error: BaseException) -> int:
         pytest.param(LoadTestError("gone"), 4, "attacker: gone\n", id="another error"),
         pytest.param(KeyboardInterrupt(), 130, "", id="Ctrl-C"),
         pytest.param(typer.Abort(), 130, "attacker: interrupted\n", id="an abort"),
-        pytest.param(typer.BadParameter("no"), 2, "attacker: Invalid value: no See attacker --help.\n", id="a bad parameter"),
+        pytest.param(
+            typer.BadParameter("no"), 2, "attacker: Invalid value: no See attacker --help.\n", id="a bad parameter"
+        ),
     ],
 )
 def test_each_end_has_its_exit_code(
