@@ -124,7 +124,7 @@ def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
         lag_ns=_lag_ns(file.results, attack.shard),
         seq_gaps=seq_gaps(file.results.seq),
         throttled_ratio=attack.throttled_ratio,
-        node=platform.node(),
+        node=os.environ.get("NODE_NAME") or platform.node(),
         image_digest=os.environ.get("ATTACKER_IMAGE_DIGEST"),
         results_sha256=sha256_of(rows),
     )

@@ -1,7 +1,6 @@
 """What an attack pod does: read the plan, wait for the others, attack, and upload what was measured, all by itself."""
 
 import json
-import os
 import tempfile
 import threading
 import time
@@ -112,9 +111,6 @@ def _attack(attacker: Attacker, shard: Shard, folder: Path, start_at_ns: int, st
     grace_s = min(_GRACE_S, shard.timeout.s)
     done = attack(attacker, shard, into=folder, start_at_ns=start_at_ns, stop=stop, grace_s=grace_s)
     evidence = record(attacker, done, folder)
-    if node := os.environ.get("NODE_NAME"):
-        evidence = evidence.model_copy(update={"node": node})
-        (folder / "shard.json").write_text(evidence.model_dump_json(indent=2) + "\n")
     _tell(f"{shard.name}: the attack {'was stopped' if done.interrupted else 'ended'}: {evidence.records} requests")
 
 

@@ -1,6 +1,5 @@
 """The load test: one model, from which YAML keys, command-line options and workflow parameters all come."""
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from attacker.bucket import parse_address
 from attacker.duration import Duration, DurationField
 from attacker.exits import InvalidLoadTestError
 from attacker.plan import Load, plan
@@ -17,8 +17,6 @@ from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows.quantity import Cpu, Memory
 
 __all__ = ["LoadTest", "Order", "ServiceType"]
-
-_BUCKET = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.ASCII)
 
 
 class Order(StrEnum):
@@ -95,8 +93,8 @@ def _as_list(value: object) -> object:
 
 
 def _place(text: str) -> str:
-    if text.startswith("gs:") and _BUCKET.fullmatch(text) is None:
-        raise ValueError("give a bucket and perhaps a prefix, such as gs://my-bucket/load-tests")
+    if text.startswith("gs:"):
+        parse_address(text)
     if not text.strip() or "\x00" in text:
         raise ValueError("give a folder or gs://BUCKET/PREFIX")
     return text.rstrip("/") or "/"
@@ -216,8 +214,7 @@ class LoadTest(BaseModel):
     @property
     def bucket(self) -> tuple[str, str] | None:
         """Bucket and prefix of the results; None where they go to a folder."""
-        match = _BUCKET.fullmatch(self.results)
-        return None if match is None else (match["bucket"], (match["prefix"] or "").strip("/"))
+        return parse_address(self.results) if self.results.startswith("gs:") else None
 
     def as_run(self) -> dict[str, JsonValue]:
         """The load test with every default filled in, as reports show it: without secrets."""

@@ -33,3 +33,12 @@ def test_a_repeated_option_is_in_the_singular() -> None:
         "--shards",
         "--api-url",
     ]
+
+
+def test_the_template_in_k8s_is_the_one_that_render_makes() -> None:
+    command = [sys.executable, "workflows/submit.py", "render"]
+    rendered = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+
+    assert (REPOSITORY / "k8s/loadtest/workflowtemplate-load-test.yaml").read_text() == rendered, (
+        "run: python workflows/submit.py render > k8s/loadtest/workflowtemplate-load-test.yaml"
+    )

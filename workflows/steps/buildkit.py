@@ -21,6 +21,8 @@ __all__ = ["BuildKit", "buildkit", "digest_in"]
 _LARGEST_BYTES = (1 << 20) - 1024  # a ConfigMap's values; BuildKit's settings are in it too
 _POLL_S = 1.0
 _PATIENCE_S = 120.0
+_POD_PATIENCE_S = 20.0
+"""For there to be a pod at all, which a cluster with room for it takes no second for."""
 _SHOWN_LINES = 15
 _DIGEST = "containerimage.digest"
 
@@ -86,17 +88,16 @@ def _wait_for_digest(
     clock: Callable[[], float],
 ) -> str:
     until = clock() + place.timeout_s
-    patient_until = clock() + _PATIENCE_S
+    calm_at = clock()
     while True:
         pod = _pod_of(job, image, place, cluster)
         digest = None if pod is None else digest_in(pod, image)
         if digest is not None:
             return digest
         trouble = _lack_of_pod(job, image, place, cluster) if pod is None else trouble_of([pod])
-        patient_until = clock() + _PATIENCE_S if trouble is None else patient_until
-        if trouble is not None and is_hopeless(
-            trouble, cluster, place.namespace, is_patience_over=clock() > patient_until
-        ):
+        calm_at = clock() if trouble is None else calm_at
+        is_patience_over = clock() > calm_at + (_POD_PATIENCE_S if pod is None else _PATIENCE_S)
+        if trouble and is_hopeless(trouble, cluster, place.namespace, is_patience_over=is_patience_over):
             raise RunBrokenError(f"image {image}: {trouble.text}: {trouble.remedy}")
         if wait(_POLL_S):
             raise RunBrokenError(f"image {image}: BuildKit was still at work when the run was stopped")

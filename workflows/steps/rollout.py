@@ -46,17 +46,15 @@ def wait_for_rollout(
     """
     stop = stop or threading.Event()
     until = time.monotonic() + timeout_s
-    patient_until = None
+    calm_at = time.monotonic()
     told = ""
     while not stop.is_set():
         deployment, pods = _look(name, cluster)
         if is_rolled_out(deployment):
             return
         now, trouble = time.monotonic(), rollout_trouble(deployment, pods)
-        patient_until = None if trouble is None else patient_until or now + patience_s
-        if trouble is not None and is_hopeless(
-            trouble, cluster, cluster.namespace, is_patience_over=patient_until is not None and now > patient_until
-        ):
+        calm_at = now if trouble is None else calm_at
+        if trouble and is_hopeless(trouble, cluster, cluster.namespace, is_patience_over=now > calm_at + patience_s):
             raise RunBrokenError(f"{name}: {_in_full(trouble, cluster)}: {trouble.remedy}")
         if now > until:
             raise RunBrokenError(
