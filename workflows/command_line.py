@@ -92,7 +92,7 @@ def submit(  # noqa: PLR0913  (an argument is an option)
     """
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
     if local:
-        _run_locally(loadtest, as_json=as_json)
+        _run_locally(loadtest, as_json=as_json, namespace=namespace, context=context)
     from workflows.cluster_run import ClusterOptions, run_on_cluster  # noqa: PLC0415  (--help need not wait for it)
 
     cluster = ClusterOptions(
@@ -106,10 +106,14 @@ def submit(  # noqa: PLR0913  (an argument is an option)
     raise typer.Exit(run_on_cluster(loadtest, cluster, given=frozenset(_given(file, options))))
 
 
-def _run_locally(loadtest: LoadTest, *, as_json: bool) -> None:
+def _run_locally(loadtest: LoadTest, *, as_json: bool, namespace: str, context: str | None) -> None:
     from workflows.engines.local import run_locally  # noqa: PLC0415  (--help need not wait for it)
 
     stop = stopped_by_signals()
+    if loadtest.api_url is not None and loadtest.api_url.startswith("service/"):
+        from workflows.steps.address import with_external_url  # noqa: PLC0415
+
+        loadtest = with_external_url(loadtest, namespace=namespace, context=context, stop=stop)
     with telling(as_json=as_json) as tell:
         run = run_locally(loadtest, tell=tell, stop=stop)
     if as_json:

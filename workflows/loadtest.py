@@ -1,5 +1,6 @@
 """The load test: one model, from which YAML keys, command-line options and workflow parameters all come."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
@@ -17,6 +18,10 @@ from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows.quantity import Cpu, Memory
 
 __all__ = ["LoadTest", "Order", "ServiceType"]
+
+
+_SERVICE_NAME = re.compile(r"service/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+"""An `api_url` that names a Service of the cluster."""
 
 
 class Order(StrEnum):
@@ -45,7 +50,7 @@ def _positive(duration: Duration) -> Duration:
 
 
 def _without_slash(url: str | None) -> str | None:
-    if url is not None:
+    if url is not None and not _SERVICE_NAME.fullmatch(url):
         check_absolute_url(url)
     return None if url is None else url.rstrip("/")
 
@@ -146,7 +151,7 @@ class LoadTest(BaseModel):
         str | None,
         BeforeValidator(_none_if_empty),
         AfterValidator(_without_slash),
-        Field(description="Attack the API that runs there; nothing is deployed or torn down."),
+        Field(description="Attack the API there, a URL or service/NAME; nothing is deployed or torn down."),
     ] = None
     api_image: Annotated[
         str | None,

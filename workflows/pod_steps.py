@@ -30,6 +30,7 @@ from attacker.report.verdict import EXIT_OF
 from workflows.loadtest import LoadTest, Order
 from workflows.loadtest_file import parse_loadtest
 from workflows.parameters import fields_of
+from workflows.steps.address import in_cluster_url
 from workflows.steps.aggregate import aggregate
 from workflows.steps.cluster import connect
 from workflows.steps.deploy import ApiSpec, Owner
@@ -124,7 +125,7 @@ def deploy(told: DeployInput) -> DeployOutput:
         loadtest = _loadtest(told)
         _bucket(loadtest).probe(f"runs/{told.run}/loadtest.json", _as_json(loadtest))
         if loadtest.api_url is not None:
-            return DeployOutput(url=loadtest.api_url)
+            return DeployOutput(url=in_cluster_url(loadtest.api_url, loadtest, namespace=_namespace()))
         if loadtest.api_image is None:
             raise InvalidLoadTestError("api_image is empty: name the API's image, or give api_url for one that runs")
         owner = Owner(name=told.run, uid=told.uid)
