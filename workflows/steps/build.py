@@ -25,12 +25,8 @@ class Registry:
 
     prefix: str
     """Of their names, such as REGION-docker.pkg.dev/PROJECT/REPOSITORY or HOST:PORT."""
-    is_insecure: bool = False
-    """Whether it is asked by plain HTTP, as in a private network."""
-
-    def find(self, image: ImageReference) -> str | None:
-        """Give the digest of an image, None where it is not there."""
-        return existing_digest(image, insecure=self.is_insecure)
+    find: Callable[[ImageReference], str | None] = existing_digest
+    """Gives the digest of an image, None where it is not there."""
 
 
 def build(
