@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from attacker import gobloop
 from attacker.exits import RunBrokenError
+from attacker.gobtypes import struct_layout, unsigned
 from attacker.results import Ints, Results, Text
 
 __all__ = ["GobFile", "compile_ahead", "read_batches", "read_gob"]
@@ -21,7 +22,6 @@ __all__ = ["GobFile", "compile_ahead", "read_batches", "read_gob"]
 _ROWS_A_BATCH = 1 << 17
 _CHUNK_BYTES = 1 << 22
 _LONGEST_DEFINITION_BYTES = 1 << 20
-_STRUCT, _COMMON_NAME, _COMMON_ID, _STRUCT_FIELDS = 2, 0, 1, 1  # field numbers of gob's own wireType
 _INT, _UINT, _BYTES, _STRING = 2, 3, 5, 6  # gob's ids of its basic types
 _RESULT_FIELDS = (
     ("Attack", _STRING),
@@ -221,7 +221,7 @@ class _Reader:
                 type_id, after_id = self._number(start)
                 if not type_id & 1:  # what follows is a record; only the id of a definition is negative
                     break
-                layout = _struct_layout(self._bytes(after_id, start + length))
+                layout = struct_layout(self._bytes(after_id, start + length))
                 if result_id is None:
                     result_id = type_id + 1
                     self._check_layout(layout)
@@ -236,7 +236,7 @@ class _Reader:
         """Read the number that begins so many bytes on; returns it and how many bytes on it ends."""
         while True:
             try:
-                return _unsigned(self._data[self._at : self._end], skip)
+                return unsigned(self._data[self._at : self._end], skip)
             except IndexError:
                 if not self._read_more():
                     raise
@@ -272,59 +272,5 @@ def _new_columns(rows: int) -> tuple[Ints, npt.NDArray[np.int32]]:
     return np.empty((6, rows), np.int64), np.empty((4, rows), np.int32)
 
 
-def _unsigned(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
-    """Read a number; raises IndexError where it goes on behind the data, ValueError where it is none."""
-    first = int(data[at])
-    if first < 128:
-        return first, at + 1
-    stop = at + 1 + 256 - first
-    if first < 248:
-        raise ValueError(first)
-    if stop > len(data):
-        raise IndexError(stop)
-    return int.from_bytes(data[at + 1 : stop].tobytes(), "big"), stop
-
-
-def _signed(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
-    value, at = _unsigned(data, at)
-    return (~(value >> 1) if value & 1 else value >> 1), at
-
-
-def _common(data: npt.NDArray[np.uint8], at: int) -> tuple[str, int, int]:
-    """Read a name and a type id; returns them and where they end."""
-    name, type_id, number = "", 0, -1
-    while True:
-        delta, at = _unsigned(data, at)
-        if delta == 0:
-            return name, type_id, at
-        number += delta
-        if number == _COMMON_NAME:
-            length, at = _unsigned(data, at)
-            name, at = data[at : at + length].tobytes().decode(), at + length
-        elif number == _COMMON_ID:
-            type_id, at = _signed(data, at)
-        else:
-            raise ValueError(number)
-
-
-def _struct_layout(data: npt.NDArray[np.uint8]) -> tuple[str, tuple[tuple[str, int], ...]] | None:
-    """Read a type definition; returns a struct's name and its fields' names and type ids, None for other kinds."""
-    kind, at = _unsigned(data, 0)
-    if kind - 1 != _STRUCT:
-        return None
-    fields: list[tuple[str, int]] = []
-    name, number = "", -1
-    while True:
-        delta, at = _unsigned(data, at)
-        if delta == 0:
-            return name, tuple(fields)
-        number += delta
-        if number == 0:
-            name, _, at = _common(data, at)
-        elif number == _STRUCT_FIELDS:
-            count, at = _unsigned(data, at)
-            for _ in range(count):
-                field_name, type_id, at = _common(data, at)
-                fields.append((field_name, type_id))
-        else:
-            raise ValueError(number)
+if __name__ == "__main__":
+    compile_ahead()

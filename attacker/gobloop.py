@@ -1,6 +1,6 @@
 """The hot loop that decodes vegeta's results: gob messages in a buffer to rows of columns.
 
-Compiled by numba on first use and kept; `python -m attacker.gobloop` compiles it ahead.
+Compiled by numba on first use and kept; `python -m attacker.gob` compiles it ahead.
 Source: https://pkg.go.dev/encoding/gob, and the Result struct of vegeta's lib/results.go.
 """
 
@@ -171,9 +171,3 @@ def decode_rows(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917  (on
         at = stop
         row += 1
     return MORE, at, row
-
-
-if __name__ == "__main__":
-    from attacker.gob import compile_ahead
-
-    compile_ahead()

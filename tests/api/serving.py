@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from tempfile import TemporaryFile
 
 import httpx
 
-__all__ = ["COMMAND", "REPOSITORY", "Serving", "a_free_port", "refuses", "serving", "wait_until"]
+from tests.loopback import a_free_port, wait_until
+
+__all__ = ["COMMAND", "REPOSITORY", "Serving", "serving"]
 
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = ("-m", "gunicorn", "-c", "api/gunicorn_conf.py", "api.main:app")
@@ -39,26 +40,6 @@ class Serving:
         """Ask it to stop and give its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
-
-
-def wait_until(is_so: Callable[[], object], *, timeout_s: float = 15) -> None:
-    """Wait, but not for ever, until a condition holds."""
-    end = time.monotonic() + timeout_s
-    while not (seen := is_so()):
-        assert time.monotonic() < end, f"after {timeout_s} s {is_so} was still {seen!r}"
-        time.sleep(0.02)
-
-
-def a_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port: int = unused.getsockname()[1]
-        return port
-
-
-def refuses(port: int) -> bool:
-    """Tell whether nothing listens at a port of the loopback address."""
-    with socket.socket() as visitor:
-        return visitor.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager

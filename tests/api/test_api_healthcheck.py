@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from api.healthcheck import is_healthy
-from tests.api.serving import REPOSITORY, Serving, a_free_port
+from tests.api.serving import REPOSITORY, Serving
+from tests.loopback import a_free_port
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", ""])  # noqa: S104  (where it was bound to)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.serving import COMMAND, REPOSITORY, Serving, refuses, serving, wait_until
+from tests.api.serving import COMMAND, REPOSITORY, Serving, serving
+from tests.loopback import refuses, wait_until
 
 BODY = b'{"id": 4, "name": "user4", "age": "100"}'
 HEAD = (

@@ -173,7 +173,7 @@ def test_the_api_gets_ready_under_restricted_and_answers_through_its_service() -
     with urllib.request.urlopen(f"http://{address}:5000/health", timeout=10) as answer:
         told = json.load(answer)
 
-    assert told == {"status": "ok"}
+    assert told == {"health": "ok"}
     assert pods.split() == ["Guaranteed"] * 3
 
 
@@ -201,7 +201,7 @@ def test_the_attackers_image_brings_its_compiled_code_along() -> None:
     main = {
         "name": "main",
         "image": f"{REGISTRY}/loadtest-attacker:1",
-        "command": ["python", "-m", "attacker.gobloop"],
+        "command": ["python", "-m", "attacker.gob"],
         "env": [{"name": "NUMBA_DEBUG_CACHE", "value": "1"}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
