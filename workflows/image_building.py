@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from attacker.exits import InvalidLoadTestError
-from workflows.images import API, ATTACKER, BuildContext, ImageReference
+from workflows.images import API, ATTACKER, BuildContext, ImageReference, existing_digest
 from workflows.loadtest import LoadTest
 from workflows.progress import Event, State, Tell
 from workflows.steps.build import Builder, Registry, Wait, build
@@ -56,7 +57,7 @@ def with_images(
             "for (--registry)"
         )
     tell(Event(step="build", state=State.STARTED, text=f"images in {building.registry}"))
-    registry = Registry(prefix=building.registry, is_insecure=building.is_insecure)
+    registry = Registry(prefix=building.registry, find=partial(existing_digest, insecure=building.is_insecure))
     builder = _builder(building, registry.prefix, context)
     images = [_FIELDS[field] for field in missing]
     built = build(images, registry, builder, checkout=_CHECKOUT, stop=stop, tell=tell)

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 
 import httpx
 
-from tests.loopback import a_free_port, wait_until
+from tests.loopback import a_free_port, refuses, wait_until
 
 __all__ = ["COMMAND", "REPOSITORY", "Serving", "serving"]
 
