@@ -340,11 +340,11 @@ def test_a_run_that_is_stopped_leaves_nothing_of_its_build(
     source = a_source(tmp_path, "RUN sleep 600")
     stop = threading.Event()
 
-    def stop_once_started() -> None:
-        wait_until(lambda: left_in(build_admin))
+    def stop_once_there_is_a_pod() -> None:
+        wait_until(lambda: len(left_in(build_admin)) == 2)  # its name, and that of the Job and its ConfigMap
         stop.set()
 
-    threading.Thread(target=stop_once_started, daemon=True).start()
+    threading.Thread(target=stop_once_there_is_a_pod, daemon=True).start()
 
     with pytest.raises(RunBrokenError, match="BuildKit was still at work when the run was stopped"):
         build((source,), a_registry(), in_the_cluster(builder), checkout=tmp_path, stop=stop)
