@@ -54,6 +54,9 @@ def a_namespace(*, pod_security: str) -> Iterator[Cluster]:
     try:
         yield cluster
     finally:
+        # A namespace waits for its pods' own time to end; these are of no use any more.
+        cluster.apps.delete_collection_namespaced_deployment(name, propagation_policy="Foreground")
+        cluster.core.delete_collection_namespaced_pod(name, grace_period_seconds=0)
         cluster.core.delete_namespace(name)
         wait_until_gone(
             f"Namespace {name}", lambda: cluster.core.read_namespace(name), timeout_s=90, stop=threading.Event()

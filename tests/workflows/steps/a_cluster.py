@@ -123,7 +123,7 @@ def a_stand_in() -> Iterator[StandIn]:
         daemon_threads = True
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         stand_in.url = f"http://127.0.0.1:{server.server_port}"
         yield stand_in
         server.shutdown()
