@@ -33,7 +33,6 @@ TEMPLATES = {"get", "list", "create", "update", "patch"}
 ALLOWED: dict[tuple[str, str, str], Rights] = {
     ("loadtest", "loadtest-attacker", "loadtest"): RESULTS,
     ("loadtest", "loadtest-reporter", "loadtest"): RESULTS | {("", "events", ""): {"list"}},
-    ("loadtest", "loadtest-builder", "loadtest"): RESULTS,
     ("loadtest", "loadtest-deployer", "loadtest"): RESULTS
     | {
         ("apps", "deployments", "loadtest-api"): {"get", "create", "patch", "delete"},
@@ -50,10 +49,11 @@ ALLOWED: dict[tuple[str, str, str], Rights] = {
         ("", "pods", ""): {"get", "list"},
         ("", "services", "loadtest-api"): {"get"},
     },
-    ("loadtest", "loadtest-builder", "loadtest-build"): {
+    ("loadtest", "loadtest-submitter", "loadtest-build"): {
         ("batch", "jobs", ""): {"get", "create", "delete"},
+        ("", "configmaps", ""): {"create"},
         ("", "pods", ""): {"get", "list"},
-        ("", "pods/log", ""): {"get"},
+        ("", "events", ""): {"list"},
     },
     ("loadtest", "loadtest-attacker", "loadtest-build"): {},
     ("loadtest", "loadtest-deployer", "loadtest-build"): {},

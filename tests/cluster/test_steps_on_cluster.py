@@ -73,12 +73,11 @@ def build_admin() -> Iterator[Cluster]:
     yield from a_namespace(pod_security="privileged")
 
 
-def as_account(admin: Cluster, name: str, role: str, *rules: Any) -> Cluster:
-    """Become a service account of the test's namespace, which has there what a role of k8s/ and further rules allow."""
+def as_account(admin: Cluster, name: str, role: str) -> Cluster:
+    """Become a service account of the test's namespace, which has there what a role of k8s/ allows."""
     rights = RbacAuthorizationV1Api(admin.client)
     content = yaml.safe_load((CHECKOUT / role).read_text())
     content["metadata"]["namespace"] = admin.namespace
-    content["rules"] += rules
     rights.create_namespaced_role(admin.namespace, content)
     account: Any = {"metadata": {"name": name}}
     admin.core.create_namespaced_service_account(admin.namespace, account)
@@ -100,8 +99,7 @@ def deployer(admin: Cluster) -> Cluster:
 
 @pytest.fixture
 def builder(build_admin: Cluster) -> Cluster:
-    hand_over: Any = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
-    return as_account(build_admin, "loadtest-builder", "k8s/build/role-builder.yaml", hand_over)
+    return as_account(build_admin, "loadtest-builder", "k8s/build/role-builder.yaml")
 
 
 def an_api(image: str = f"{REGISTRY}/loadtest-api:1", **fields: Any) -> ApiSpec:
