@@ -158,23 +158,17 @@ def test_each_identity_gets_the_roles_of_its_duty_and_no_more(empty_cloud: Cloud
             f"roles/storage.objectUser,{POOL}/loadtest/sa/loadtest-attacker",
             f"roles/storage.objectUser,{POOL}/loadtest/sa/loadtest-reporter",
             f"roles/storage.objectUser,{POOL}/loadtest/sa/loadtest-deployer",
-            f"roles/storage.objectUser,{POOL}/loadtest/sa/loadtest-builder",
             f"roles/storage.objectViewer,{POOL}/loadtest/sa/argo-server",
             f"roles/storage.objectViewer,{BUILDS}",
         },
         "policy artifacts repositories loadtest": {
             f"roles/artifactregistry.reader,{NODES}",
-            f"roles/artifactregistry.reader,{POOL}/loadtest/sa/loadtest-builder",
             f"roles/artifactregistry.writer,{BUILDS}",
             f"roles/artifactregistry.writer,{POOL}/loadtest-build/sa/loadtest-builder",
         },
         "policy projects p": {
             f"roles/container.defaultNodeServiceAccount,{NODES}",
             f"roles/logging.logWriter,{BUILDS}",
-            f"roles/cloudbuild.builds.editor,{POOL}/loadtest/sa/loadtest-builder",
-        },
-        "policy iam service-accounts loadtest-builds": {
-            f"roles/iam.serviceAccountUser,{POOL}/loadtest/sa/loadtest-builder",
         },
     }
 

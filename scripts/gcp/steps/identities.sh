@@ -10,14 +10,11 @@ remove_identities() {
 }
 
 each_workload_role() {
-    for name in loadtest-attacker loadtest-reporter loadtest-deployer loadtest-builder; do
+    for name in loadtest-attacker loadtest-reporter loadtest-deployer; do
         "$1" bucket "$(workload loadtest "$name")" roles/storage.objectUser
     done
     "$1" bucket "$(workload loadtest argo-server)" roles/storage.objectViewer
-    # To build: Cloud Build is asked from the runs' namespace, BuildKit runs in one of its own.
-    "$1" registry "$(workload loadtest loadtest-builder)" roles/artifactregistry.reader
-    "$1" project "$(workload loadtest loadtest-builder)" roles/cloudbuild.builds.editor
-    "$1" builds "$(workload loadtest loadtest-builder)" roles/iam.serviceAccountUser
+    # Builds are asked for by whoever runs submit.py; in the cluster, BuildKit pushes.
     "$1" registry "$(workload loadtest-build loadtest-builder)" roles/artifactregistry.writer
 }
 
