@@ -4,6 +4,7 @@ import json
 import zoneinfo
 from dataclasses import dataclass
 
+from attacker.bucket import Bucket
 from attacker.command_line import say
 from attacker.exits import Exit, InvalidLoadTestError
 from attacker.stopping import stopped_by_signals
@@ -77,7 +78,10 @@ def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozen
     if ended is None:
         say(f"run {run} goes on: 'submit.py stop {run}' ends it", to_stderr=True)
         return Exit.INTERRUPTED
-    _tell_end(ended, as_json=options.as_json)
+    if options.as_json:
+        say(_report_json(ended, loadtest))
+    else:
+        _tell_end(ended)
     return Exit.INTERRUPTED if interrupted.is_set() else ended.exit
 
 
@@ -128,10 +132,16 @@ def _arguments(loadtest: LoadTest, given: frozenset[str]) -> dict[str, str]:
     return {name: value for name, value in values_of(loadtest).items() if name != "targets" or name in given}
 
 
-def _tell_end(ended: argo.Ended, *, as_json: bool) -> None:
-    if as_json:
-        say(json.dumps({"run": ended.run, "verdict": ended.verdict, "exit": ended.exit, "reason": ended.reason}))
-        return
+def _report_json(ended: argo.Ended, loadtest: LoadTest) -> str:
+    """Give report.json, which lies in the bucket; where this machine knows none, only what the run came to."""
+    if loadtest.bucket is not None and ended.verdict is not None:
+        found = Bucket.connect(*loadtest.bucket).read(f"runs/{ended.run}/report.json")
+        if found is not None:
+            return found.decode().rstrip()
+    return json.dumps({"run": ended.run, "verdict": ended.verdict, "exit": ended.exit, "reason": ended.reason})
+
+
+def _tell_end(ended: argo.Ended) -> None:
     if ended.summary:
         say(ended.summary.rstrip())
         say(f"\nRun: {ended.run}")
