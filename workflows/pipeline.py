@@ -125,12 +125,12 @@ def cron_workflow(*, namespace: str, schedule: str, timezone: str, values: dict[
 
 
 def manifest_of(template: WorkflowTemplate) -> dict[str, Any]:
-    """Give a template as the cluster takes it, with what Argo 4.1 has and Hera's models do not know yet."""
+    """Give a template as the cluster takes it.
+
+    Not with Argo 4.1's pendingTimeout: a pod that gets its node at that very moment, because the others have just given
+    up, is deleted while it initialises, its node stays Pending, and the workflow never ends (seen with 4.1.2).
+    """
     manifest: dict[str, Any] = template.to_dict()
-    for one in manifest["spec"]["templates"]:
-        if one["name"] == "attack":
-            # No other waits longer for it; a pod that fits nowhere would else be pending until its timeout.
-            one["pendingTimeout"] = "{{workflow.parameters.start_timeout}}"
     return manifest
 
 

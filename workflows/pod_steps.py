@@ -44,7 +44,7 @@ from workflows.steps.teardown import teardown as remove_api
 __all__ = ["deploy", "ready", "report", "teardown"]
 
 _MARGIN = Duration.of_seconds(2)
-_AFTERWARDS = Duration.of_seconds(120)
+_AFTERWARDS = Duration.of_seconds(90)
 """What an attack pod may take beside: starting, stragglers, recording, uploading."""
 _LAST_SHARDS_S = 45.0
 """How long the exit handler waits for what attackers that were stopped still upload."""

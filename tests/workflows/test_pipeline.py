@@ -181,7 +181,8 @@ def test_every_pod_has_a_timeout_for_it_may_never_start(made: Manifest) -> None:
     timeouts = {name: template.get("timeout") for name, template in pods_of(made).items()}
 
     assert timeouts == {**dict.fromkeys(STEPS, "20m"), "attack": "{{inputs.parameters.timeout}}"}
-    assert templates_of(made)["attack"]["pendingTimeout"] == "{{workflow.parameters.start_timeout}}"
+    # A pod that gets its node as this fires is deleted while it initialises, and the workflow never ends.
+    assert "pendingTimeout" not in templates_of(made)["attack"]
     assert made["spec"]["activeDeadlineSeconds"] > 0
 
 
@@ -336,17 +337,13 @@ def faults_of(*manifests: Manifest) -> list[str]:
         return process.submit(unknown_fields, list(manifests)).result(timeout=100)
 
 
-def test_hera_knows_every_field_but_what_argo_4_1_added() -> None:
+def test_hera_knows_every_field() -> None:
     misspelt = made_of("defaults") | {"spec": {**made_of("defaults")["spec"], "podGc": {}}}
     manifests = [*map(made_of, LOAD_TESTS), a_schedule(), misspelt]
 
     faults = faults_of(*manifests)
 
-    attack = [one["name"] for one in made_of("defaults")["spec"]["templates"]].index("attack")
-    assert sorted(faults) == [
-        "spec.podGc: extra_forbidden",
-        *[f"spec.templates.{attack}.pendingTimeout: extra_forbidden"] * (len(LOAD_TESTS) + 1),
-    ]
+    assert faults == ["spec.podGc: extra_forbidden"]
 
 
 def many_targets(count: int) -> LoadTest:
