@@ -10,16 +10,21 @@ from attacker.exits import Exit
 __all__ = ["stopped_by_signals"]
 
 
-def stopped_by_signals(*, end_within_s: float | None = None) -> threading.Event:
+def stopped_by_signals(
+    *, end_within_s: float | None = None, insisted: threading.Event | None = None
+) -> threading.Event:
     """Give an event that SIGINT or SIGTERM sets, from now on.
 
     Args:
         end_within_s: after the first signal, the process is ended, whatever it does, when this time has passed.
+        insisted: is set by every further signal.
     """
     stop = threading.Event()
 
     def set_stop() -> None:
         # Not in the signal's handler: the thread that it interrupts may hold the event's own lock.
+        if stop.is_set() and insisted is not None:
+            insisted.set()
         if end_within_s is not None and not stop.is_set():
             last = threading.Timer(end_within_s, _give_up, [end_within_s])
             last.daemon = True

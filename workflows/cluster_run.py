@@ -1,37 +1,75 @@
 """What the command line does on a cluster: publish the template, run it, schedule it, list, stop."""
 
 import json
+import os
+import threading
+import time
 import zoneinfo
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from attacker.bucket import Bucket
+from attacker.bucket import Bucket, parse_address
 from attacker.command_line import say
-from attacker.exits import Exit, InvalidLoadTestError
+from attacker.exits import Exit, InvalidLoadTestError, LoadTestError
+from attacker.report.figures import Report
+from attacker.report.text import render_text
+from attacker.report.verdict import EXIT_OF
 from attacker.stopping import stopped_by_signals
+from workflows.build_settings import read_settings
 from workflows.engines import argo
-from workflows.engines.argo_api import Manifest, argo_api
-from workflows.image_building import Building, with_images
-from workflows.loadtest import LoadTest
+from workflows.engines.argo_api import ArgoApi, argo_api
+from workflows.engines.argo_run import Ended, results_of
+from workflows.engines.following import Watch, follow
+from workflows.image_building import missing_images, with_built_images
+from workflows.loadtest import LoadTest, Order
 from workflows.parameters import values_of
-from workflows.pipeline import CRON_NAME, cron_workflow
-from workflows.progress import Event, State
+from workflows.pipeline import CRON_NAME, TEMPLATE_NAME, cron_workflow
+from workflows.progress import Event, State, Tell
+from workflows.published_template import defaults_of, renewed
 from workflows.render import template_manifest
+from workflows.steps.cluster import connect
 from workflows.telling import telling
 
-__all__ = ["ClusterOptions", "Schedule", "run_on_cluster", "runs_in_words", "schedule_on_cluster", "stop_on_cluster"]
+__all__ = [
+    "Attendance",
+    "ClusterOptions",
+    "Schedule",
+    "report_of_run",
+    "run_on_cluster",
+    "runs_in_words",
+    "schedule_on_cluster",
+    "stop_on_cluster",
+]
+
+_HEARD_S = 2.0
+"""Argo's controller hears of a changed template a little later than it is changed, and nothing tells when."""
+_BETWEEN_WAVES_S = 4.0
+"""Attackers agree on an instant two seconds ahead, and hear of each other's end within a second or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """How a run on a cluster is started and followed."""
+    """Which cluster, and what its images are built with."""
 
     namespace: str
     context: str | None
+    registry: str | None = None
+    build_args: Mapping[str, str] = field(default_factory=dict)
+
+    def argo(self) -> ArgoApi:
+        """Connect to Argo there; raises RunBrokenError where nothing answers."""
+        return argo_api(self.namespace, context=self.context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendance:
+    """How a run is followed."""
+
     wait: bool
     detach: bool
     """An interruption only ends the watching."""
     as_json: bool
-    building: Building
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,89 +80,145 @@ class Schedule:
     timezone: str
 
 
-def run_on_cluster(loadtest: LoadTest, options: ClusterOptions, *, given: frozenset[str]) -> Exit:
+def run_on_cluster(
+    loadtest: LoadTest, options: ClusterOptions, attendance: Attendance, *, given: frozenset[str]
+) -> Exit:
     """Publish the template, submit a run, follow it and print what it comes to.
 
     Args:
         loadtest: the load test.
-        options: where and how.
+        options: where.
+        attendance: how it is followed.
         given: the fields that the user named: the others are the template's own.
 
     Returns:
         The exit code.
     """
-    interrupted = stopped_by_signals()
-    api = argo_api(options.namespace, context=options.context)
-    with telling(as_json=options.as_json) as tell:
-        loadtest = with_images(loadtest, options.building, context=options.context, tell=tell, stop=interrupted)
-        is_new = argo.publish(api, "workflowtemplates", _template(loadtest, options.namespace))
+    insisted = threading.Event()
+    interrupted = stopped_by_signals(insisted=insisted)
+    api = options.argo()
+    with telling(as_json=attendance.as_json) as tell:
+        loadtest = _published(loadtest, options, api, tell=tell, stop=interrupted)
         run = argo.submit(api, _arguments(loadtest, given))
         tell(Event(step="run", state=State.NOTE, text=run))
-        if not options.wait:
+        if not attendance.wait:
             say(run)
             return Exit.PASS
-        watch = argo.Watch(
+        watch = Watch(
             tell=tell,
-            lasts_s=loadtest.warmup.s + loadtest.duration.s,
-            interrupted=interrupted,
-            detach=options.detach,
+            lasts_s=loadtest.warmup.s + loadtest.duration.s + _BETWEEN_WAVES_S,
+            wave=loadtest.shards if loadtest.order is Order.SEQUENTIAL else None,
+            interrupted=threading.Event() if attendance.detach else interrupted,
+            abandoned=interrupted if attendance.detach else insisted,
         )
-        ended = argo.follow(api, run, watch)
-        if is_new and ended is not None and ended.knew_no_template:
-            # The controller hears of a new template a little later than the API server.
-            run = argo.submit(api, _arguments(loadtest, given))
-            tell(Event(step="run", state=State.NOTE, text=f"{run}, for {ended.run} came before its template"))
-            ended = argo.follow(api, run, watch)
+        ended = follow(api, run, watch)
     if ended is None:
         say(f"run {run} goes on: 'submit.py stop {run}' ends it", to_stderr=True)
         return Exit.INTERRUPTED
-    if options.as_json:
-        say(_report_json(ended, loadtest))
+    if attendance.as_json:
+        say(_report_json(ended))
     else:
         _tell_end(ended)
     return Exit.INTERRUPTED if interrupted.is_set() else ended.exit
 
 
 def schedule_on_cluster(
-    loadtest: LoadTest,
-    schedule: Schedule,
-    *,
-    namespace: str,
-    context: str | None,
-    building: Building,
-    given: frozenset[str],
+    loadtest: LoadTest, schedule: Schedule, options: ClusterOptions, *, given: frozenset[str]
 ) -> str:
     """Publish template and schedule; says what was done."""
     cron, timezone = schedule.cron, schedule.timezone
     if timezone not in zoneinfo.available_timezones():
         raise InvalidLoadTestError(f"--timezone is {timezone!r}: give a zone such as Europe/Berlin or Etc/UTC")
-    loadtest = with_images(loadtest, building, context=context, tell=lambda _: None, stop=stopped_by_signals())
-    api = argo_api(namespace, context=context)
-    argo.publish(api, "workflowtemplates", _template(loadtest, namespace))
-    made = cron_workflow(namespace=namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, given))
+    api, stop = options.argo(), stopped_by_signals()
+    loadtest = _published(loadtest, options, api, tell=lambda _: None, stop=stop)
+    made = cron_workflow(
+        namespace=options.namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, given)
+    )
     argo.publish(api, "cronworkflows", made.to_dict())
     return f"schedule {CRON_NAME}: {cron} ({timezone})"
 
 
-def stop_on_cluster(run: str, *, namespace: str, context: str | None) -> str:
+def stop_on_cluster(run: str, options: ClusterOptions) -> str:
     """Stop a run; says what was done."""
-    if argo.stop(argo_api(namespace, context=context), run):
+    if argo.stop(options.argo(), run):
         return f"{run}: it had not begun, and is deleted"
     return f"{run}: it is being stopped; its report follows"
 
 
-def runs_in_words(*, namespace: str, context: str | None) -> str:
+def runs_in_words(options: ClusterOptions) -> str:
     """List runs, a line each: name, phase, when it was made, verdict."""
-    rows = argo.runs(argo_api(namespace, context=context))
+    rows = argo.runs(options.argo())
     return "\n".join(f"{one.run:<20} {one.phase:<10} {one.created:<21} {one.verdict}" for one in rows) or "no runs"
 
 
-def _template(loadtest: LoadTest, namespace: str) -> Manifest:
-    """Make the template with the project's own defaults, but for what this cluster needs: a run has its own values."""
+def report_of_run(run: str, options: ClusterOptions, *, results: str | None, into: Path | None, as_json: bool) -> Exit:
+    """Print a finished run's report, and fetch its folder.
+
+    Args:
+        run: its name.
+        options: the cluster that may know where its results are.
+        results: where they are, if nobody needs to be asked.
+        into: the folder to fetch into.
+        as_json: print report.json instead.
+
+    Returns:
+        The exit code of its verdict.
+
+    Raises:
+        LoadTestError: there is no report, or it cannot be read.
+    """
+    place = results or results_of(argo.read_run(options.argo(), run))
+    if not place:
+        raise LoadTestError(f"run {run} has no report: it did not get so far as to measure anything")
+    try:
+        bucket = Bucket.connect(*parse_address(place))
+    except ValueError as error:
+        raise InvalidLoadTestError(f"--results is {place!r}: {error}") from error
+    found = bucket.read(f"runs/{run}/report.json")
+    if found is None:
+        raise LoadTestError(f"{bucket.address(f'runs/{run}/report.json')} is not there: the run has no report yet")
+    made = Report.model_validate_json(found)
+    say(found.decode() if as_json else render_text(made, width=None, colour=False))
+    if into is not None:
+        for trouble in bucket.download(f"runs/{run}", into / "runs" / run):
+            say(trouble, to_stderr=True)
+        say(f"Fetched into {into / 'runs' / run}", to_stderr=True)
+    return EXIT_OF[made.verdict.result]
+
+
+def _published(
+    loadtest: LoadTest, options: ClusterOptions, api: ArgoApi, *, tell: Tell, stop: threading.Event
+) -> LoadTest:
+    """Have template and images there; returns the load test with its images.
+
+    Images are built for a registry that is known here or to the cluster; where none is, the template's are taken.
+    """
+    found = api.read("workflowtemplates", TEMPLATE_NAME)
+    missing = missing_images(loadtest)
+    built: frozenset[str] = frozenset()
+    if missing:
+        # An Argo Server knows no ConfigMaps.
+        cluster = None if os.environ.get("ARGO_SERVER") else connect(options.namespace, context=options.context)
+        settings = read_settings(cluster, registry=options.registry)
+        if settings.registry is None and found is not None:
+            known = defaults_of(found)
+            loadtest = loadtest.model_copy(update={name: known[name] for name in missing if name in known})
+        built = frozenset(missing_images(loadtest))
+        loadtest = with_built_images(
+            loadtest, settings, build_args=options.build_args, context=options.context, tell=tell, stop=stop
+        )
+    made = template_manifest(_with_defaults_of(loadtest), namespace=api.namespace)
+    if argo.publish(api, "workflowtemplates", renewed(found, made, fresh=built)):
+        time.sleep(_HEARD_S)
+    return loadtest
+
+
+def _with_defaults_of(loadtest: LoadTest) -> LoadTest:
+    """Make what the template's defaults come from: the project's own, but for what this cluster needs."""
     kept = {name: getattr(loadtest, name) for name in ("api_image", "attacker_image")}
     if loadtest.bucket is not None:
         kept["results"] = loadtest.results
-    return template_manifest(LoadTest().model_copy(update=kept), namespace=namespace)
+    return LoadTest().model_copy(update=kept)
 
 
 def _arguments(loadtest: LoadTest, given: frozenset[str]) -> dict[str, str]:
@@ -132,18 +226,18 @@ def _arguments(loadtest: LoadTest, given: frozenset[str]) -> dict[str, str]:
     return {name: value for name, value in values_of(loadtest).items() if name != "targets" or name in given}
 
 
-def _report_json(ended: argo.Ended, loadtest: LoadTest) -> str:
-    """Give report.json, which lies in the bucket; where this machine knows none, only what the run came to."""
-    if loadtest.bucket is not None and ended.verdict is not None:
-        found = Bucket.connect(*loadtest.bucket).read(f"runs/{ended.run}/report.json")
+def _report_json(ended: Ended) -> str:
+    """Give report.json, which lies in the bucket; of a run that has none, only what it came to."""
+    if ended.verdict is not None and ended.results:
+        found = Bucket.connect(*parse_address(ended.results)).read(f"runs/{ended.run}/report.json")
         if found is not None:
             return found.decode().rstrip()
     return json.dumps({"run": ended.run, "verdict": ended.verdict, "exit": ended.exit, "reason": ended.reason})
 
 
-def _tell_end(ended: argo.Ended) -> None:
+def _tell_end(ended: Ended) -> None:
     if ended.summary:
         say(ended.summary.rstrip())
-        say(f"\nRun: {ended.run}")
+        say(f"\nReport: {ended.results}/runs/{ended.run}/report.html")
     if ended.verdict is None:
         say(f"submit: run {ended.run}: {ended.reason}", to_stderr=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from attacker.command_line import exit_code_of, say
-from attacker.exits import Exit, InvalidLoadTestError, LoadTestError
+from attacker.exits import Exit, InvalidLoadTestError
 from attacker.report.verdict import EXIT_OF
 from attacker.stopping import stopped_by_signals
 from workflows.loadtest import LoadTest
@@ -19,7 +19,7 @@ from workflows.options import given_fields, with_loadtest_options
 from workflows.telling import telling
 
 if TYPE_CHECKING:
-    from workflows.image_building import Building
+    from workflows.cluster_run import ClusterOptions
 
 __all__ = ["main"]
 
@@ -39,7 +39,11 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, as 'sub
 
 Registry = Annotated[
     str | None,
-    typer.Option(metavar="PREFIX", envvar="LOADTEST_REGISTRY", help="Where images are built to that are not named."),
+    typer.Option(
+        metavar="PREFIX",
+        envvar="LOADTEST_REGISTRY",
+        help="Where images are built to that are not named; else the cluster's ConfigMap loadtest-build says.",
+    ),
 ]
 BuildArgs = Annotated[
     list[str] | None,
@@ -93,17 +97,11 @@ def submit(  # noqa: PLR0913  (an argument is an option)
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
     if local:
         _run_locally(loadtest, as_json=as_json, namespace=namespace, context=context)
-    from workflows.cluster_run import ClusterOptions, run_on_cluster  # noqa: PLC0415  (--help need not wait for it)
+    from workflows.cluster_run import Attendance, run_on_cluster  # noqa: PLC0415  (--help need not wait for it)
 
-    cluster = ClusterOptions(
-        namespace=namespace,
-        context=context,
-        wait=wait,
-        detach=on_interrupt is OnInterrupt.DETACH,
-        as_json=as_json,
-        building=_building(registry, build_arg),
-    )
-    raise typer.Exit(run_on_cluster(loadtest, cluster, given=frozenset(_given(file, options))))
+    cluster = _cluster(namespace, context, registry=registry, build_args=build_arg)
+    attendance = Attendance(wait=wait, detach=on_interrupt is OnInterrupt.DETACH, as_json=as_json)
+    raise typer.Exit(run_on_cluster(loadtest, cluster, attendance, given=frozenset(_given(file, options))))
 
 
 def _run_locally(loadtest: LoadTest, *, as_json: bool, namespace: str, context: str | None) -> None:
@@ -130,18 +128,18 @@ def _run_locally(loadtest: LoadTest, *, as_json: bool, namespace: str, context: 
     raise typer.Exit(Exit.INTERRUPTED if stop.is_set() else EXIT_OF[run.report.verdict.result])
 
 
-def _building(registry: str | None, build_args: list[str] | None) -> "Building":
-    from workflows.image_building import Building  # noqa: PLC0415
+def _cluster(
+    namespace: str, context: str | None, *, registry: str | None = None, build_args: list[str] | None = None
+) -> "ClusterOptions":
+    from workflows.cluster_run import ClusterOptions  # noqa: PLC0415
 
     for text in build_args or ():
         if "=" not in text:
             raise InvalidLoadTestError(f"--build-arg is {text!r}: write NAME=VALUE")
-    return Building(
+    return ClusterOptions(
+        namespace=namespace,
+        context=context,
         registry=registry,
-        # BuildKit's own settings belong to the cluster, not to a run.
-        is_insecure=os.environ.get("LOADTEST_REGISTRY_INSECURE", "") == "true",
-        buildkit_image=os.environ.get("LOADTEST_BUILDKIT_IMAGE"),
-        is_privileged=os.environ.get("LOADTEST_BUILDKIT_PRIVILEGED", "") == "true",
         build_args=dict(text.split("=", 1) for text in build_args or ()),
     )
 
@@ -184,9 +182,8 @@ def schedule(  # noqa: PLR0913  (an argument is an option)
 
     loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
     when = Schedule(cron=cron, timezone=timezone)
-    given = frozenset(_given(file, options))
-    building = _building(registry, build_arg)
-    say(schedule_on_cluster(loadtest, when, namespace=namespace, context=context, building=building, given=given))
+    cluster = _cluster(namespace, context, registry=registry, build_args=build_arg)
+    say(schedule_on_cluster(loadtest, when, cluster, given=frozenset(_given(file, options))))
 
 
 @commands.command(name="list")
@@ -194,7 +191,7 @@ def list_(*, namespace: Namespace = "loadtest", context: Context = None) -> None
     """List the runs that the cluster still knows, the newest first."""
     from workflows.cluster_run import runs_in_words  # noqa: PLC0415
 
-    say(runs_in_words(namespace=namespace, context=context))
+    say(runs_in_words(_cluster(namespace, context)))
 
 
 @commands.command()
@@ -202,33 +199,28 @@ def stop(run: Run, *, namespace: Namespace = "loadtest", context: Context = None
     """Stop a run: what it measured is reported, the API is torn down."""
     from workflows.cluster_run import stop_on_cluster  # noqa: PLC0415
 
-    say(stop_on_cluster(run, namespace=namespace, context=context))
+    say(stop_on_cluster(run, _cluster(namespace, context)))
 
 
 @commands.command()
 def report(
     run: Run,
     *,
-    results: Annotated[str, typer.Option(metavar="gs://BUCKET/PREFIX", envvar="LOADTEST_RESULTS")],
+    results: Annotated[
+        str | None,
+        typer.Option(
+            metavar="gs://BUCKET/PREFIX",
+            envvar="LOADTEST_RESULTS",
+            help="Where its results are; else the cluster is asked, for as long as it knows the run.",
+        ),
+    ] = None,
     into: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Fetch the run's folder there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
+    namespace: Namespace = "loadtest",
+    context: Context = None,
 ) -> None:
     """Show a finished run's report; its exit code is the verdict's."""
-    from attacker.bucket import Bucket, parse_address  # noqa: PLC0415
-    from attacker.report.figures import Report  # noqa: PLC0415
-    from attacker.report.text import render_text  # noqa: PLC0415
+    from workflows.cluster_run import report_of_run  # noqa: PLC0415
 
-    try:
-        bucket = Bucket.connect(*parse_address(results))
-    except ValueError as error:
-        raise InvalidLoadTestError(f"--results is {results!r}: {error}") from error
-    found = bucket.read(f"runs/{run}/report.json")
-    if found is None:
-        raise LoadTestError(f"{bucket.address(f'runs/{run}/report.json')} is not there: the run has no report yet")
-    made = Report.model_validate_json(found)
-    say(found.decode() if as_json else render_text(made, width=None, colour=False))
-    if into is not None:
-        for trouble in bucket.download(f"runs/{run}", into / "runs" / run):
-            say(trouble, to_stderr=True)
-        say(f"Fetched into {into / 'runs' / run}", to_stderr=True)
-    raise typer.Exit(EXIT_OF[made.verdict.result])
+    cluster = _cluster(namespace, context)
+    raise typer.Exit(report_of_run(run, cluster, results=results, into=into, as_json=as_json))

@@ -15,6 +15,7 @@ __all__ = ["LiveSteps"]
 
 _MARKS = {State.DONE: Text("✓", "green"), State.FAILED: Text("✗", "red"), State.NOTE: Text("•", "dim")}
 _BAR_WIDTH = 14
+_OPEN = State.STARTED
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class _Line:
     event: Event
     state: State
     began_s: float
+    changed_s: float
+    """When its length was told."""
     ended_s: float | None = None
 
     def took_s(self) -> float:
@@ -36,12 +39,16 @@ class LiveSteps:
         self._spinner = Spinner("dots")
 
     def tell(self, event: Event) -> None:
-        """Begin a line, or end the newest one of this step."""
+        """Begin a line, or change or end the one that is open for this step."""
+        now_s = time.monotonic()
         if event.state in {State.STARTED, State.NOTE}:
-            self._lines.append(_Line(event, event.state, time.monotonic()))
+            self._lines.append(_Line(event, event.state, began_s=now_s, changed_s=now_s))
             return
-        line = next(line for line in reversed(self._lines) if line.event.step == event.step)
-        line.state, line.ended_s = event.state, time.monotonic()
+        line = next(line for line in reversed(self._lines) if (line.event.step, line.state) == (event.step, _OPEN))
+        if event.state is State.CHANGED:
+            line.event, line.changed_s = event, now_s
+        else:
+            line.state, line.ended_s = event.state, now_s
 
     def __rich__(self) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
@@ -60,12 +67,16 @@ def _bar(line: _Line) -> RenderableType:
     lasts_s = line.event.lasts_s
     if lasts_s is None or line.state is not State.STARTED:
         return ""
-    return ProgressBar(total=lasts_s, completed=min(line.took_s(), lasts_s), width=_BAR_WIDTH)
+    return ProgressBar(total=lasts_s, completed=min(_since_s(line.changed_s), lasts_s), width=_BAR_WIDTH)
 
 
 def _time(line: _Line) -> str:
     if line.state is State.NOTE:
         return ""
     if line.state is State.STARTED and line.event.lasts_s is not None:
-        return f"-{max(0, line.event.lasts_s - line.took_s()):.0f} s"
+        return f"-{max(0, line.event.lasts_s - _since_s(line.changed_s)):.0f} s"
     return f"{line.took_s():.1f} s"
+
+
+def _since_s(then_s: float) -> float:
+    return time.monotonic() - then_s

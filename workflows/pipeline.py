@@ -43,8 +43,6 @@ _TOLD = {
 _STEP_TIMEOUT = "20m"
 _DEADLINE_S = 4 * 3600
 _DAY_S = 24 * 3600
-# After SIGTERM: answers under way, recording, uploading.
-_ATTACK_GRACE_S = 45
 _CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -74,6 +72,7 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
         pod_gc=m.PodGC(strategy="OnPodSuccess", delete_delay_duration="60s"),
         ttl_strategy=m.TTLStrategy(seconds_after_success=_DAY_S, seconds_after_failure=7 * _DAY_S),
         pod_spec_patch=json.dumps(_argos_own_containers()),
+        template_defaults=m.Template(archive_location=_archive()),
     ) as template:
         deploy = _step("deploy", pod_steps.deploy, account="loadtest-deployer")
         ready = _step("ready", pod_steps.ready, account="loadtest-deployer")
@@ -90,6 +89,7 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
                 arguments={
                     "shard": "{{item}}",
                     "timeout": planned.get_parameter("attack_timeout"),
+                    "grace_s": planned.get_parameter("attack_grace_s"),
                     "results": planned.get_parameter("results"),
                 },
             )
@@ -166,7 +166,7 @@ def _attack() -> Container:
     """Run one shard in a pod whose CPU and memory are fixed, away from the API where there are nodes for attackers."""
     return Container(
         name="attack",
-        inputs=[Parameter(name="shard"), Parameter(name="timeout"), Parameter(name="results")],
+        inputs=[Parameter(name=name) for name in ("shard", "timeout", "grace_s", "results")],
         image=_IMAGE,
         command=["python", "-m", "attacker"],
         args=["attack", "--", "{{inputs.parameters.shard}}"],  # a target may be named --help
@@ -185,24 +185,25 @@ def _attack() -> Container:
             # vegeta binds each connection: its ports are one pool for all targets.
             sysctls=[m.Sysctl(name="net.ipv4.ip_local_port_range", value="1024 65535")]
         ),
-        pod_spec_patch=json.dumps(_attackers_own()),
+        pod_spec_patch=_attackers_own(),
         affinity=_away_from_the_api(),
         tolerations=[m.Toleration(key="loadtest/attacker", operator="Equal", value="true", effect="NoSchedule")],
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108
     )
 
 
-def _attackers_own() -> dict[str, object]:
-    """Fix what the attacker may use: requests equal limits. Quantities cannot be parameters but in a patch."""
+def _attackers_own() -> str:
+    """Fix what the attacker may use: requests equal limits. Such values cannot be parameters but in a patch."""
     share = {"cpu": "{{workflow.parameters.attacker_cpu}}", "memory": "{{workflow.parameters.attacker_memory}}"}
-    return {
-        "terminationGracePeriodSeconds": _ATTACK_GRACE_S,
+    patch = {
+        "terminationGracePeriodSeconds": "{{inputs.parameters.grace_s}}",
         **_argos_own_containers(),
         "containers": [
             {"name": "main", "resources": {"requests": share, "limits": share}},
             *_argos_own_containers()["containers"],
         ],
     }
+    return json.dumps(patch).replace('"{{inputs.parameters.grace_s}}"', "{{inputs.parameters.grace_s}}")
 
 
 def _argos_own_containers() -> dict[str, list[dict[str, object]]]:
@@ -215,6 +216,12 @@ def _argos_own_containers() -> dict[str, list[dict[str, object]]]:
 def _pod_security(**more: object) -> m.PodSecurityContext:
     context = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
     return m.PodSecurityContext.model_validate({**context, **more})
+
+
+def _archive() -> m.ArtifactLocation:
+    """Have Argo keep the pods' logs in the run's folder; where `results` names no bucket, in its own repository."""
+    key = f"{pod_steps.IN_RUNS}/{{{{workflow.name}}}}/argo/{{{{pod.name}}}}"
+    return m.ArtifactLocation(archive_logs=True, gcs=m.GCSArtifact(bucket=pod_steps.IN_BUCKET, key=key))
 
 
 def _away_from_the_api() -> m.Affinity:

@@ -5,6 +5,7 @@ lies in the bucket. What a failing step has to say is its output `reason`, for A
 """
 
 import json
+import math
 import os
 import tempfile
 import threading
@@ -16,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from hera.workflows import Artifact, NoneArchiveStrategy, Parameter
+from hera.workflows import GCSArtifact, NoneArchiveStrategy, Parameter
 from hera.workflows.io import Input, Output
 
 from attacker.bucket import Bucket, parse_address
@@ -37,15 +38,26 @@ from workflows.steps.deploy import ApiSpec, Owner
 from workflows.steps.deploy import deploy as deploy_api
 from workflows.steps.plan import plan
 from workflows.steps.ready import ready as answered
+from workflows.steps.repository import repository_of_this_pod
 from workflows.steps.rollout import wait_for_rollout
 from workflows.steps.scheduling import why_unscheduled
 from workflows.steps.teardown import teardown as remove_api
 
 __all__ = ["deploy", "ready", "report", "teardown"]
 
+IN_BUCKET = '{{=get(split(workflow.parameters.results, "/"), 2) ?? ""}}'
+"""For Argo, the bucket of `results`; where it is empty, Argo takes its own repository."""
+IN_RUNS = (
+    '{{=join(split((workflow.parameters.results == "" ? "gs://-" : trim(workflow.parameters.results, "/"))'
+    ' + "/runs", "/")[3:], "/")}}'
+)
+"""For Argo, `PREFIX/runs`: the folder of all runs in that bucket."""
+
 _MARGIN = Duration.of_seconds(2)
 _AFTERWARDS = Duration.of_seconds(90)
 """What an attack pod may take beside: starting, stragglers, recording, uploading."""
+_RECORDING_S = 30
+"""What recording and uploading may take of an attack pod's time to end."""
 _LAST_SHARDS_S = 45.0
 """How long the exit handler waits for what attackers that were stopped still upload."""
 
@@ -89,6 +101,8 @@ class ReadyOutput(Output):
 
     shards: Annotated[tuple[str, ...], Parameter(name="shards")] = ()
     attack_timeout: Annotated[str, Parameter(name="attack_timeout")] = "1m"
+    attack_grace_s: Annotated[int, Parameter(name="attack_grace_s")] = 0
+    """From SIGTERM to SIGKILL: answers under way, recording, uploading."""
     results: Annotated[str, Parameter(name="results")] = ""
     """Where everything goes, be it the load test's choice or the cluster's."""
     reason: Annotated[str, Parameter(name="reason")] = ""
@@ -108,7 +122,17 @@ class ReportOutput(Output):
     summary: Annotated[str, Parameter(name="summary")] = ""
     """The tables of the terminal."""
     reason: Annotated[str, Parameter(name="reason")] = ""
-    html: Annotated[str, Artifact(name="report", archive=NoneArchiveStrategy())] = ""
+    html: Annotated[
+        str | None,
+        GCSArtifact(
+            name="report",
+            bucket=IN_BUCKET,
+            key=f"{IN_RUNS}/{{{{workflow.name}}}}/report.html",  # Argo's pages show a file that ends so
+            archive=NoneArchiveStrategy(),
+            optional=True,
+            dumps=lambda html: html,  # of None, no file is made: it would take the place of the other step's
+        ),
+    ] = None
 
 
 class TeardownInput(ReportInput):
@@ -153,6 +177,7 @@ def ready(told: ReadyInput) -> ReadyOutput:
         return ReadyOutput(
             shards=tuple(shard.name for shard in planned.shards),
             attack_timeout=f"{_attack_timeout_s(loadtest, planned):.0f}s",
+            attack_grace_s=math.ceil(loadtest.timeout.s) + _RECORDING_S,
             results=loadtest.results,
         )
 
@@ -281,11 +306,16 @@ def _attack_timeout_s(loadtest: LoadTest, planned: Plan) -> float:
 
 def _loadtest(told: StepInput) -> LoadTest:
     fields = fields_of([*told.parameters, {"name": "targets", "value": told.targets}])
-    place = os.environ.get("LOADTEST_RESULTS")
+    place = repository_of_this_pod()
     return parse_loadtest({"results": place} if place else {}, fields)
 
 
 def _bucket(loadtest: LoadTest) -> Bucket:
+    if loadtest.results == LoadTest.model_fields["results"].default:
+        raise InvalidLoadTestError(
+            "results is empty, and Argo's artifact repository is no bucket of Google Cloud Storage: "
+            "give gs://BUCKET/PREFIX, or set artifactRepository as k8s/argo does"
+        )
     try:
         return Bucket.connect(*parse_address(loadtest.results), patience_s=20)
     except ValueError as error:

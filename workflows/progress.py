@@ -11,6 +11,8 @@ class State(StrEnum):
     """Where a step is."""
 
     STARTED = "started"
+    CHANGED = "changed"
+    """It goes on, and there is more to say of it."""
     DONE = "done"
     FAILED = "failed"
     NOTE = "note"
@@ -24,7 +26,7 @@ class Event:
     state: State
     text: str = ""
     lasts_s: float | None = None
-    """How long the step will take, where that is known as it starts."""
+    """How long the step will take from now on, where that is known."""
 
 
 Tell = Callable[[Event], None]

@@ -35,30 +35,30 @@ def _tell_json(event: Event) -> None:
 
 @contextmanager
 def _plain() -> Iterator[Tell]:
-    """A line as a step starts, one as it ends, and one every ten seconds of a long one."""
+    """A line as a step starts, changes and ends, and one every ten seconds of a long one."""
     began: dict[str, float] = {}
     ended: dict[str, threading.Event] = {}
 
     def remind(step: str, lasts_s: float, end: threading.Event) -> None:
+        began_s = time.monotonic()
         while not end.wait(_EVERY_S):
-            say(f"{step:<9} {min(time.monotonic() - began[step], lasts_s):.0f} s of {lasts_s:.0f} s", to_stderr=True)
+            say(f"{step:<9} {min(time.monotonic() - began_s, lasts_s):.0f} s of {lasts_s:.0f} s", to_stderr=True)
 
     def tell(event: Event) -> None:
-        if event.state is State.STARTED:
-            began[event.step] = time.monotonic()
-            say(f"{event.step:<9} {event.text}", to_stderr=True)
-            if event.lasts_s:
-                ended[event.step] = threading.Event()
-                threading.Thread(
-                    target=remind, args=(event.step, event.lasts_s, ended[event.step]), daemon=True
-                ).start()
-        elif event.state is State.NOTE:
-            say(f"{event.step:<9} {event.text}", to_stderr=True)
-        else:
-            if event.step in ended:
-                ended.pop(event.step).set()
+        if event.state in {State.DONE, State.FAILED}:
             took_s = time.monotonic() - began[event.step]
             say(f"{event.step:<9} {event.state} after {took_s:.1f} s", to_stderr=True)
+        else:
+            say(f"{event.step:<9} {event.text}", to_stderr=True)
+        if event.state is State.NOTE:
+            return
+        if event.step in ended:
+            ended.pop(event.step).set()
+        if event.state is State.STARTED:
+            began[event.step] = time.monotonic()
+        if event.lasts_s:
+            ended[event.step] = threading.Event()
+            threading.Thread(target=remind, args=(event.step, event.lasts_s, ended[event.step]), daemon=True).start()
 
     try:
         yield tell

@@ -5,7 +5,7 @@ usage() {
     cat <<EOF
 Usage: scripts/gcp/${0##*/} --project=PROJECT [OPTION...] [STEP...]
 
-Steps: services registry bucket accounts cluster identities argo; all of them, where none is named.
+Steps: services registry bucket accounts cluster identities argo manifests; all of them, where none is named.
 What is there already stays as it is, and only what scripts/gcp/up made is ever removed.
 
   --dry-run                       print the commands, as a script for sh, and do nothing
@@ -32,8 +32,8 @@ read_settings() {
         --dry-run) DRY_RUN=yes ;;
         --*=*) set_option "${1%%=*}" "${1#*=}" ;;
         --*) fail "$1 is no option, or lacks its value: write --OPTION=VALUE; see --help" 2 ;;
-        services | registry | bucket | accounts | cluster | identities | argo) STEPS="$STEPS $1" ;;
-        *) fail "$1 is no step: give services, registry, bucket, accounts, cluster, identities or argo" 2 ;;
+        services | registry | bucket | accounts | cluster | identities | argo | manifests) STEPS="$STEPS $1" ;;
+        *) fail "$1 is no step: give services, registry, bucket, accounts, cluster, identities, argo or manifests" 2 ;;
         esac
         shift
     done

@@ -46,6 +46,7 @@ ALLOWED: dict[tuple[str, str, str], Rights] = {
         ("argoproj.io", "workflowtemplates", ""): TEMPLATES,
         ("argoproj.io", "cronworkflows", ""): TEMPLATES,
         ("", "configmaps", "loadtest-targets"): {"get", "create", "update", "patch"},
+        ("", "configmaps", "loadtest-build"): {"get"},
         ("", "pods", ""): {"get", "list"},
         ("", "services", "loadtest-api"): {"get"},
     },

@@ -246,7 +246,10 @@ def test_the_overlay_for_google_differs_by_bucket_metadata_server_and_cloud_buil
     config = ("ConfigMap", "loadtest", "workflow-controller-configmap")
 
     assert {one for one in of_any if "loadtest-build" in one} == of_any.keys() - of_google.keys()
-    assert of_google.keys() - of_any.keys() == {("NetworkPolicy", "loadtest", "loadtest-metadata")}
+    assert of_google.keys() - of_any.keys() == {
+        ("NetworkPolicy", "loadtest", "loadtest-metadata"),
+        ("ConfigMap", "loadtest", "loadtest-build"),
+    }
     assert {one for one in of_google.keys() & of_any.keys() if of_google[one] != of_any[one]} == {config}
     assert of_google[config]["data"]["executor"] == of_any[config]["data"]["executor"]
 

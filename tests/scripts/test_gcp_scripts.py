@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 CHECKOUT = Path(__file__).parents[2]
 FAKE = Path(__file__).with_name("fake_cloud.py")
@@ -176,7 +177,7 @@ def test_each_identity_gets_the_roles_of_its_duty_and_no_more(empty_cloud: Cloud
 def test_argo_is_installed_by_its_pinned_version_into_the_new_cluster_only(empty_cloud: Cloud) -> None:
     empty_cloud.up("--project=p")
 
-    assert with_words(empty_cloud.calls(), "kubectl") == [
+    assert with_words(empty_cloud.calls(), "kubectl")[:4] == [
         ["kubectl", "--context=gke_p_europe-west1-b_loadtest", *words]
         for words in (
             ["apply", "--filename=k8s/loadtest/namespace.yaml"],
@@ -187,6 +188,27 @@ def test_argo_is_installed_by_its_pinned_version_into_the_new_cluster_only(empty
     ]
     install = (CHECKOUT / "k8s/argo/install/kustomization.yaml").read_text()
     assert "/argo-workflows/releases/download/v4.1.2/namespace-install.yaml" in install
+
+
+def test_the_cluster_is_told_where_results_and_images_go(empty_cloud: Cloud) -> None:
+    empty_cloud.up("--project=p", "--bucket=results", "manifests")
+
+    applied, *filled_in = with_words(empty_cloud.calls(), "kubectl")
+    assert applied[2:] == ["apply", "--server-side", "--force-conflicts", "--kustomize=k8s/overlays/gke"]
+    told = {words[4]: json.loads(words[6].removeprefix("--patch="))["data"] for words in filled_in}
+    argo, build = told["configmap/workflow-controller-configmap"], told["configmap/loadtest-build"]
+    assert yaml.safe_load(argo["artifactRepository"]) == {
+        "archiveLogs": True,
+        "gcs": {"bucket": "results", "keyFormat": "runs/{{workflow.name}}/argo/{{pod.name}}"},
+    }
+    assert [link["url"] for link in yaml.safe_load(argo["links"])] == [
+        "https://console.cloud.google.com/storage/browser/results/runs/${metadata.name}"
+    ]
+    assert build == {
+        "LOADTEST_REGISTRY": "europe-west1-docker.pkg.dev/p/loadtest",
+        "LOADTEST_BUILD_BUCKET": "results",
+        "LOADTEST_BUILD_ACCOUNT": "loadtest-builds@p.iam.gserviceaccount.com",
+    }
 
 
 # Repeating and removing
@@ -318,7 +340,7 @@ def test_only_the_named_steps_are_done(empty_cloud: Cloud) -> None:
         pytest.param(["--projekt=p"], "--projekt is no option: see --help", id="a wrong option"),
         pytest.param(
             ["bucked"],
-            "bucked is no step: give services, registry, bucket, accounts, cluster, identities or argo",
+            "bucked is no step: give services, registry, bucket, accounts, cluster, identities, argo or manifests",
             id="a wrong step",
         ),
     ],

@@ -68,7 +68,7 @@ def main_of(template: Manifest) -> Manifest:
 
 def attack_patch(manifest: Manifest, **parameters: str) -> Manifest:
     """What Argo patches an attack pod with, its parameters filled in."""
-    text = templates_of(manifest)["attack"]["podSpecPatch"]
+    text = templates_of(manifest)["attack"]["podSpecPatch"].replace("{{inputs.parameters.grace_s}}", "75")
     for name, value in parameters.items():
         text = text.replace(f"{{{{workflow.parameters.{name}}}}}", value)
     patch: Manifest = json.loads(text)
@@ -210,7 +210,12 @@ def test_what_is_referred_to_is_there(made: Manifest) -> None:
         for one in template.get("inputs", {}).get("parameters", ())
     }
 
-    assert referred_in(made["spec"]["templates"]) <= fields | of_argo | outputs | inputs | {"item", "inputs.parameters"}
+    expressions = {text[2:-2] for text in (pod_steps.IN_BUCKET, pod_steps.IN_RUNS)}
+
+    assert referred_in(made["spec"]["templates"]) - expressions <= fields | of_argo | outputs | inputs | {
+        "item",
+        "inputs.parameters",
+    }
 
 
 def test_a_task_gives_its_template_what_it_asks_for(made: Manifest) -> None:
@@ -233,8 +238,8 @@ def test_a_pod_may_do_what_its_step_needs_and_no_more(made: Manifest) -> None:
 
 
 def test_every_container_passes_the_pod_security_standard_restricted(made: Manifest) -> None:
-    patches = [made["spec"]["podSpecPatch"], templates_of(made)["attack"]["podSpecPatch"]]
-    own = [one for patch in map(json.loads, patches) for one in (*patch["initContainers"], *patch["containers"])]
+    patches = [json.loads(made["spec"]["podSpecPatch"]), attack_patch(made)]
+    own = [one for patch in patches for one in (*patch["initContainers"], *patch["containers"])]
     contexts = [main_of(template)["securityContext"] for template in pods_of(made).values()]
     contexts += [one["securityContext"] for one in own if one["name"] != "main"]
     pods = [made["spec"]["securityContext"], templates_of(made)["attack"]["securityContext"]]
@@ -258,7 +263,7 @@ def test_an_attackers_requests_equal_its_limits_in_all_of_its_containers(made: M
 def test_an_attacker_has_time_to_upload_and_ports_to_send_from(made: Manifest) -> None:
     attack = templates_of(made)["attack"]
 
-    assert attack_patch(made)["terminationGracePeriodSeconds"] > 30
+    assert attack_patch(made)["terminationGracePeriodSeconds"] == 75
     assert attack["securityContext"]["sysctls"] == [{"name": "net.ipv4.ip_local_port_range", "value": "1024 65535"}]
     assert {"name": "ATTACKER_CPUS"}.items() <= next(
         one for one in attack["container"]["env"] if one.get("valueFrom", {}).get("resourceFieldRef")

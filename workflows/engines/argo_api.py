@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from attacker.exits import RunBrokenError
-from workflows.steps.cluster import Cluster, asking, connect
+from workflows.steps.cluster import Cluster, NoAnswerError, asking, connect, may_pass
 
 if TYPE_CHECKING:
     from kubernetes.client import CustomObjectsApi
@@ -31,7 +31,10 @@ _SERVER_PATHS: Mapping[str, tuple[str, str]] = {
 
 
 class ArgoApi(Protocol):
-    """Argo's objects in one namespace. Every method raises RunBrokenError where it is refused or not answered."""
+    """Argo's objects in one namespace.
+
+    Every method raises RunBrokenError where it is refused, and NoAnswerError where it is not answered.
+    """
 
     @property
     def namespace(self) -> str:
@@ -162,14 +165,15 @@ class _Server:
         try:
             answer = self.client.request(method, f"/api/v1/{path}", json=json)
         except httpx.TransportError as error:
-            raise RunBrokenError(
+            raise NoAnswerError(
                 f"ARGO_SERVER is {self.client.base_url}: it does not answer ({error}): start it, or unset ARGO_SERVER"
             ) from error
         if missing_is_none and answer.status_code == HTTPStatus.NOT_FOUND:
             return None
         if answer.is_error:
             told = " ".join(answer.text.split())[:300]
-            raise RunBrokenError(
+            broken = NoAnswerError if may_pass(answer.status_code) else RunBrokenError
+            raise broken(
                 f"ARGO_SERVER is {self.client.base_url}: {method} {path} was answered {answer.status_code}: {told}: "
                 "check ARGO_TOKEN and what its account may do"
             )

@@ -19,7 +19,7 @@ from attacker.exits import InvalidLoadTestError, RunBrokenError
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, AppsV1Api, BatchV1Api, Configuration, CoreV1Api
 
-__all__ = ["NAMESPACE", "Cluster", "asking", "connect", "wait_until_gone"]
+__all__ = ["NAMESPACE", "Cluster", "NoAnswerError", "asking", "connect", "may_pass", "wait_until_gone"]
 
 NAMESPACE = "loadtest"
 
@@ -34,6 +34,10 @@ _REMEDIES = {
     HTTPStatus.FORBIDDEN: "have it allowed: k8s/overlays/any holds the roles",
     HTTPStatus.NOT_FOUND: "apply k8s/overlays/any, or see who removed it",
 }
+
+
+class NoAnswerError(RunBrokenError):
+    """The cluster does not answer, or only that it cannot for now: asking again may help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,7 @@ def asking(what: str, *, unanswered: str = "try again when it answers") -> Itera
         unanswered: what to do where it does not answer.
 
     Raises:
+        NoAnswerError: in one line; what it was may pass.
         RunBrokenError: in one line, with Kubernetes' own words.
     """
     from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
@@ -112,12 +117,19 @@ def asking(what: str, *, unanswered: str = "try again when it answers") -> Itera
     try:
         yield
     except ApiException as error:
+        if may_pass(error.status or 0):
+            raise NoAnswerError(f"{what}: {_refusal(error)}: {unanswered}") from error
         advice = _REMEDIES.get(error.status, "mend what it says")
         raise RunBrokenError(f"{what}: {_refusal(error)}: {advice}") from error
     except HTTPError as error:
         reason = (error.reason if isinstance(error, MaxRetryError) else None) or error
         told = _CONNECTION.sub("", _one_line(str(reason)))
-        raise RunBrokenError(f"{what}: no answer from the cluster ({told}): {unanswered}") from error
+        raise NoAnswerError(f"{what}: no answer from the cluster ({told}): {unanswered}") from error
+
+
+def may_pass(status: int) -> bool:
+    """Tell of an HTTP status whether the same request may be answered otherwise a little later."""
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def wait_until_gone(what: str, read: Callable[[], object], *, timeout_s: float, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The states that tests of the steps start from."""
+"""The states that tests of the workflow start from."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,0 +1,180 @@
+"""Following a run: what is told of it, how it is stopped, and what a silent cluster does to it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import pytest
+
+from attacker.exits import Exit, InvalidLoadTestError, RunBrokenError
+from attacker.report.figures import VerdictResult
+from tests.workflows.engines.an_argo import AnArgo, Look, a_node, a_run
+from workflows.engines.argo_api import Manifest
+from workflows.engines.following import Watch, follow
+from workflows.progress import Event
+from workflows.steps.cluster import NoAnswerError
+
+JUDGED = {"verdict": "PASS", "summary": "all is well"}
+PASSED = a_run(
+    a_node("ready", "Succeeded", results="gs://bucket/prefix"),
+    a_node("attack", "Succeeded"),
+    a_node("report", "Succeeded", **JUDGED),
+    phase="Succeeded",
+)
+
+
+def silent() -> NoReturn:
+    raise NoAnswerError("run load-test-1: no answer")
+
+
+def refused() -> NoReturn:
+    raise RunBrokenError("run load-test-1: forbidden")
+
+
+class Told:
+    """Who hears what is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.interrupted = threading.Event()
+        self.abandoned = threading.Event()
+
+    def watch(self, *, lasts_s: float = 14, wave: int | None = None, patience_s: float = 60) -> Watch:
+        return Watch(
+            tell=self.events.append,
+            lasts_s=lasts_s,
+            wave=wave,
+            interrupted=self.interrupted,
+            abandoned=self.abandoned,
+            poll_s=0.01,
+            patience_s=patience_s,
+        )
+
+    @property
+    def lines(self) -> list[str]:
+        return [" ".join(filter(None, (one.step, one.state, one.text))) for one in self.events]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def seen(*looks: Look | Manifest) -> AnArgo:
+    return AnArgo(looks=iter(looks))
+
+
+def after(event: Callable[[], object], *looks: Look | Manifest) -> Iterator[Look | Manifest]:
+    """Something happens once the first look was taken."""
+    yield looks[0]
+    event()
+    yield from looks[1:]
+
+
+def test_a_run_is_told_step_by_step_and_ends_in_its_verdict(told: Told) -> None:
+    api = seen(
+        a_run(a_node("deploy", "Running")),
+        a_run(a_node("deploy", "Succeeded"), a_node("ready", "Running")),
+        PASSED,
+    )
+
+    ended = follow(api, "load-test-1", told.watch())
+
+    assert ended is not None
+    assert (ended.verdict, ended.exit, ended.summary) == (VerdictResult.PASS, Exit.PASS, "all is well")
+    assert ended.results == "gs://bucket/prefix"
+    assert told.lines == [
+        "deploy started the API",
+        "deploy done",
+        "ready started the API is rolled out, and each target answers once",
+        "ready done",
+        "attack started 1 attacker",
+        "attack done",
+        "report started merging what was measured",
+        "report done",
+    ]
+
+
+def test_attackers_that_are_not_started_yet_are_counted_and_then_the_time_that_is_left(told: Told) -> None:
+    pending, running = a_node("attack", "Pending"), a_node("attack", "Running")
+
+    follow(seen(a_run(pending, pending), a_run(running, pending), a_run(running, running), PASSED), "r", told.watch())
+
+    assert [(one.text, one.lasts_s) for one in told.events if one.step == "attack"][:3] == [
+        ("2 attackers, 2 of them not started yet", None),
+        ("2 attackers, 1 of them not started yet", None),
+        ("2 attackers", 14),
+    ]
+
+
+def test_targets_one_after_the_other_take_as_many_times_as_long(told: Told) -> None:
+    running = a_node("attack", "Running")
+
+    follow(seen(a_run(*[running] * 6), PASSED), "r", told.watch(wave=2))
+
+    assert next(one.lasts_s for one in told.events if one.step == "attack") == 3 * 14
+
+
+def test_a_run_that_waits_for_another_says_so_once(told: Told) -> None:
+    waiting = a_run(phase="Pending", message="Waiting for loadtest/Mutex/load-test lock", started=False)
+
+    follow(seen(waiting, waiting, PASSED), "r", told.watch())
+
+    assert told.lines[0] == "queue note Waiting for loadtest/Mutex/load-test lock"
+    assert len([line for line in told.lines if line.startswith("queue")]) == 1
+
+
+def test_an_interruption_stops_the_run_once_and_its_end_is_waited_for(told: Told) -> None:
+    running = a_run(a_node("attack", "Running"))
+    partial = a_run(a_node("teardown", "Succeeded", verdict="INVALID", summary="half"), phase="Failed")
+    api = AnArgo(looks=after(told.interrupted.set, running, running, running, running, partial))
+
+    ended = follow(api, "load-test-1", told.watch())
+
+    assert ended is not None
+    assert (ended.verdict, ended.exit) == (VerdictResult.INVALID, Exit.INVALID)
+    assert api.done == ["stop load-test-1"]
+
+
+def test_a_second_interruption_only_ends_the_watching(told: Told) -> None:
+    running = a_run(a_node("attack", "Running"))
+    api = AnArgo(looks=after(told.abandoned.set, running, running))
+    told.interrupted.set()
+
+    assert follow(api, "load-test-1", told.watch()) is None
+    assert api.done == ["stop load-test-1"]
+
+
+def test_a_run_that_still_waits_is_deleted_instead_of_stopped(told: Told) -> None:
+    api = seen(a_run(phase="Pending", started=False))
+    told.interrupted.set()
+
+    ended = follow(api, "load-test-1", told.watch())
+
+    assert ended is not None
+    assert (ended.exit, ended.reason) == (Exit.BROKEN, "it was still waiting: it is deleted")
+    assert api.done == ["delete load-test-1"]
+
+
+def test_a_silent_cluster_is_borne_for_a_while_and_told_once(told: Told) -> None:
+    ended = follow(seen(silent, silent, silent, PASSED), "load-test-1", told.watch())
+
+    assert ended is not None
+    assert ended.verdict is VerdictResult.PASS
+    assert told.lines[0] == "run note it goes on unwatched for now: run load-test-1: no answer"
+    assert len([line for line in told.lines if "unwatched" in line]) == 1
+
+
+def test_a_cluster_that_stays_silent_ends_the_watching_with_its_reason(told: Told) -> None:
+    with pytest.raises(NoAnswerError, match="run load-test-1: no answer"):
+        follow(seen(silent), "load-test-1", told.watch(patience_s=0.05))
+
+
+def test_a_cluster_that_refuses_is_not_asked_again(told: Told) -> None:
+    with pytest.raises(RunBrokenError, match="run load-test-1: forbidden"):
+        follow(seen(refused, PASSED), "load-test-1", told.watch())
+
+
+def test_a_run_that_is_not_there_is_wrong_use(told: Told) -> None:
+    with pytest.raises(InvalidLoadTestError, match=r"there is no run 'nothing': name one that 'submit\.py list' shows"):
+        follow(seen(), "nothing", told.watch())
