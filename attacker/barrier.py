@@ -27,12 +27,14 @@ __all__ = [
     "decide",
     "is_over",
     "obey",
+    "poll_s",
     "say_done",
     "wait_at_barrier",
     "waves_of",
 ]
 
-_POLL_S = 0.25
+_LOOKS = 8
+"""How often a shard looks for the decision between it and the start."""
 _IDLE_POLL_S = 1.0
 """While another wave attacks: its attackers may share the node."""
 _AFTERWARDS_NS = 90_000_000_000
@@ -178,10 +180,15 @@ def wait_at_barrier(plan: Plan, shard: str, files: Files, *, now_ns: Clock, wait
         go = decide(wave, _named(names, f"{wave.folder}/ready/"), now_ns=now_ns(), margin_ns=plan.margin.ns)
         if go is not None and files.create(written, _GO.dump_json(go)):
             break
-        if wait(_POLL_S):
+        if wait(poll_s(plan)):
             files.delete(ready)
             return STOPPED
     return obey(_read_go(files, wave), wave, shard, now_ns=now_ns())
+
+
+def poll_s(plan: Plan) -> float:
+    """Say how long a shard of a plan waits between two looks, in seconds."""
+    return plan.margin.s / _LOOKS
 
 
 def say_done(plan: Plan, shard: str, files: Files) -> None:

@@ -19,11 +19,13 @@ class Plan:
     run: str
     shards: tuple[Shard, ...]
     deadline_ns: int
-    """Nobody waits for the first wave's shards longer than this, since 1970."""
+    """Nobody waits for the first wave's shards longer than this, or for the gate, since 1970."""
     margin: Duration
     """From the decision that all are ready to the instant at which all start: as long as the slowest takes to hear."""
     sequential: bool = False
     """Target by target, instead of all at one instant."""
+    gated: bool = False
+    """The shards wait at the gate until the API is ready; it brings a deadline of its own."""
 
     @property
     def waves(self) -> tuple[tuple[Shard, ...], ...]:

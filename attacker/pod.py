@@ -15,6 +15,7 @@ from attacker.barrier import STOPPED, Absence, Start, say_done, wait_at_barrier
 from attacker.bucket import Bucket
 from attacker.command_line import say
 from attacker.exits import Exit, LoadTestError, RunBrokenError
+from attacker.gate import wait_at_gate
 from attacker.gob import compile_ahead
 from attacker.parquet import write_parquet
 from attacker.plan import Shard
@@ -37,7 +38,7 @@ _tell = partial(say, to_stderr=True)
 def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: threading.Event) -> int:
     """Attack with one shard of a run's plan, together with the others, and upload its rows and evidence.
 
-    Where it does not attack, `absent.json` takes their place and says why.
+    Where it does not attack although the API was ready, `absent.json` takes their place and says why.
 
     Args:
         name: the shard's.
@@ -59,8 +60,12 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
         attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus, run=run)
         with tempfile.TemporaryDirectory(prefix="attack-") as scratch:
             _get_ready(Path(scratch))
+            let_in = wait_at_gate(plan, bucket, now_ns=time.time_ns, wait=stop.wait)
+            if isinstance(let_in, Absence):
+                _tell(f"{name}: no attack: {let_in.reason}")
+                return let_in.why
             try:
-                admission = _admission(plan, name, bucket, stop)
+                admission = _admission(let_in, name, bucket, stop)
                 if isinstance(admission, Absence):
                     _leave_absence(name, run, bucket, admission.reason)
                     _tell(f"{name}: no attack: {admission.reason}")
@@ -68,7 +73,7 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
                 _attack(attacker, shard, shard_folder(Path(scratch), name), admission.at_ns, stop)
                 _upload(shard_folder(Path(scratch), name), name, run, bucket)
             finally:
-                _let_the_next_wave_begin(plan, name, bucket)
+                _let_the_next_wave_begin(let_in, name, bucket)
     return Exit.PASS
 
 

@@ -1,7 +1,7 @@
 """LoadTest to WorkflowTemplate and CronWorkflow: which pod runs which step, with what; no logic of its own."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hera.workflows import (
@@ -17,7 +17,6 @@ from hera.workflows import (
     RunnerScriptConstructor,
     Script,
     Task,
-    TaskResult,
     WorkflowTemplate,
 )
 from hera.workflows import models as m
@@ -35,14 +34,23 @@ TARGETS_NAME = "loadtest-targets"
 
 _LABELS = {"app.kubernetes.io/name": "load-test", "app.kubernetes.io/part-of": "load-test"}
 _IMAGE = "{{workflow.parameters.attacker_image}}"
+Resources = Mapping[str, Mapping[str, str]]
+
 _TOLD = {
     "run": "{{workflow.name}}",
     "parameters": "{{workflow.parameters}}",
     "targets": "{{workflow.parameters.targets}}",
 }
 _STEP_TIMEOUT = "20m"
+_SHORT_TIMEOUT = "5m"
+"""Of what has little to wait for: where the image of all pods does not exist, this is how long that takes to end."""
 _DEADLINE_S = 4 * 3600
 _DAY_S = 24 * 3600
+# Argo's own containers need little for long and much for a moment, at which the whole pod waits for them.
+_ARGOS_SHARE = {
+    "requests": {"cpu": "10m", "memory": "64Mi"},
+    "limits": {"cpu": "1", "memory": "256Mi"},
+}
 _CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -71,40 +79,39 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
         active_deadline_seconds=_DEADLINE_S,
         pod_gc=m.PodGC(strategy="OnPodSuccess", delete_delay_duration="60s"),
         ttl_strategy=m.TTLStrategy(seconds_after_success=_DAY_S, seconds_after_failure=7 * _DAY_S),
-        pod_spec_patch=json.dumps(_argos_own_containers()),
+        pod_spec_patch=json.dumps(_argos_own_containers(init=_ARGOS_SHARE, wait=_ARGOS_SHARE)),
         template_defaults=m.Template(archive_location=_archive()),
     ) as template:
-        deploy = _step("deploy", pod_steps.deploy, account="loadtest-deployer")
+        deploy = _step("deploy", pod_steps.deploy, account="loadtest-deployer", timeout=_SHORT_TIMEOUT)
         ready = _step("ready", pod_steps.ready, account="loadtest-deployer")
         report = _step("report", pod_steps.report, account="loadtest-reporter")
-        teardown = _step("teardown", pod_steps.teardown, account="loadtest-deployer")
+        teardown = _step("teardown", pod_steps.teardown, account="loadtest-deployer", timeout=_SHORT_TIMEOUT)
         attack = _attack()
         with DAG(name="load-test", fail_fast=False):
             deployed = Task(name="deploy", template=deploy, arguments={**_TOLD, "uid": "{{workflow.uid}}"})
-            planned = Task(name="ready", template=ready, arguments={**_TOLD, "url": deployed.get_parameter("url")})
+            # It waits for the other in a pod that has its place before the attackers take theirs.
+            Task(name="ready", template=ready, arguments=_TOLD)
             attacked = Task(
                 name="attack",
                 template=attack,
-                with_param=planned.get_parameter("shards"),
+                with_param=deployed.get_parameter("shards"),
                 arguments={
                     "shard": "{{item}}",
-                    "timeout": planned.get_parameter("attack_timeout"),
-                    "grace_s": planned.get_parameter("attack_grace_s"),
-                    "results": planned.get_parameter("results"),
+                    "timeout": deployed.get_parameter("attack_timeout"),
+                    "grace_s": deployed.get_parameter("attack_grace_s"),
+                    "results": deployed.get_parameter("results"),
                 },
             )
-            reported = Task(
-                name="report", template=report, arguments={**_TOLD, "started": "{{workflow.creationTimestamp}}"}
-            )
-            deployed.next(planned).next(attacked)
-            # What the others measured is reported, whatever became of an attacker.
-            attacked.next(reported, on=TaskResult.succeeded | TaskResult.failed | TaskResult.errored)
-        with DAG(name="exit"):
+            # The attackers start while the API does, and wait at the gate until it is ready.
+            deployed.next(attacked)
+        # However the run came to its end, what was measured is reported, and the API removed, side by side.
+        with DAG(name="exit", fail_fast=False):
             Task(
-                name="teardown",
-                template=teardown,
+                name="report",
+                template=report,
                 arguments={**_TOLD, "started": "{{workflow.creationTimestamp}}", "status": "{{workflow.status}}"},
             )
+            Task(name="teardown", template=teardown, arguments=_TOLD)
     return template
 
 
@@ -142,7 +149,7 @@ def _argument(parameter: WorkflowParameter) -> Parameter:
     return Parameter(**common, value=parameter.default, enum=list(parameter.choices) if parameter.choices else None)
 
 
-def _step(name: str, function: Callable[..., object], *, account: str) -> Script:
+def _step(name: str, function: Callable[..., object], *, account: str, timeout: str = _STEP_TIMEOUT) -> Script:
     """Run one of the pods' steps in Python; it is called with what its typed input names."""
     return Script(
         name=name,
@@ -151,11 +158,13 @@ def _step(name: str, function: Callable[..., object], *, account: str) -> Script
         image=_IMAGE,
         command=["python"],
         service_account_name=account,
-        timeout=_STEP_TIMEOUT,
+        timeout=timeout,
         env=[FieldEnv(name="LOADTEST_NAMESPACE", field_path="metadata.namespace")],
         env_from=[ConfigMapEnvFrom(name="loadtest-env", optional=True)],
         resources=m.ResourceRequirements(
-            requests={"cpu": "250m", "memory": "512Mi"}, limits={"cpu": "2", "memory": "2Gi"}
+            # Little, so that there is room for it beside the attackers.
+            requests={"cpu": "40m", "memory": "256Mi"},
+            limits={"cpu": "2", "memory": "2Gi"},
         ),
         security_context=m.SecurityContext.model_validate(_CONTAINER_SECURITY),
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (the pod's own)
@@ -195,22 +204,21 @@ def _attack() -> Container:
 def _attackers_own() -> str:
     """Fix what the attacker may use: requests equal limits. Such values cannot be parameters but in a patch."""
     share = {"cpu": "{{workflow.parameters.attacker_cpu}}", "memory": "{{workflow.parameters.attacker_memory}}"}
-    patch = {
-        "terminationGracePeriodSeconds": "{{inputs.parameters.grace_s}}",
-        **_argos_own_containers(),
-        "containers": [
-            {"name": "main", "resources": {"requests": share, "limits": share}},
-            *_argos_own_containers()["containers"],
-        ],
+    fixed = {"requests": share, "limits": share}
+    waiting = {"cpu": "100m", "memory": "128Mi"}
+    # What runs before the attacker may use what the attacker may.
+    patch = _argos_own_containers(init=fixed, wait={"requests": waiting, "limits": waiting})
+    patch["containers"].append({"name": "main", "resources": fixed})
+    grace_s = "{{inputs.parameters.grace_s}}"
+    return json.dumps({"terminationGracePeriodSeconds": grace_s, **patch}).replace(f'"{grace_s}"', grace_s)
+
+
+def _argos_own_containers(*, init: Resources, wait: Resources) -> dict[str, list[dict[str, object]]]:
+    """Let Argo's own containers pass the Pod Security Standard `restricted`; each has the resources given here."""
+    return {
+        "initContainers": [{"name": "init", "securityContext": _CONTAINER_SECURITY, "resources": init}],
+        "containers": [{"name": "wait", "securityContext": _CONTAINER_SECURITY, "resources": wait}],
     }
-    return json.dumps(patch).replace('"{{inputs.parameters.grace_s}}"', "{{inputs.parameters.grace_s}}")
-
-
-def _argos_own_containers() -> dict[str, list[dict[str, object]]]:
-    """Let Argo's init and wait pass the Pod Security Standard `restricted`, and count in the pod's class of service."""
-    own = {"cpu": "50m", "memory": "128Mi"}
-    settings = {"securityContext": _CONTAINER_SECURITY, "resources": {"requests": own, "limits": own}}
-    return {"initContainers": [{"name": "init", **settings}], "containers": [{"name": "wait", **settings}]}
 
 
 def _pod_security(**more: object) -> m.PodSecurityContext:

@@ -7,14 +7,11 @@ lies in the bucket. What a failing step has to say is its output `reason`, for A
 import json
 import math
 import os
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 from hera.workflows import GCSArtifact, NoneArchiveStrategy, Parameter
@@ -23,27 +20,16 @@ from hera.workflows.io import Input, Output
 from attacker.bucket import Bucket, parse_address
 from attacker.command_line import say
 from attacker.duration import Duration
-from attacker.exits import Exit, InvalidLoadTestError, LoadTestError
-from attacker.plan_file import Plan, parse_plan, plan_path, render_plan
-from attacker.report.figures import Report, Run
-from attacker.report.text import render_text
-from attacker.report.verdict import EXIT_OF
+from attacker.exits import Exit, InvalidLoadTestError, LoadTestError, RunBrokenError
+from attacker.gate import open_gate, read_gate, shut_gate
+from attacker.plan_file import Plan, plan_path, render_plan
 from workflows.loadtest import LoadTest, Order
 from workflows.loadtest_file import parse_loadtest
 from workflows.parameters import fields_of
-from workflows.steps.address import in_cluster_url
-from workflows.steps.aggregate import aggregate
-from workflows.steps.cluster import connect
-from workflows.steps.deploy import ApiSpec, Owner
-from workflows.steps.deploy import deploy as deploy_api
 from workflows.steps.plan import plan
-from workflows.steps.ready import ready as answered
 from workflows.steps.repository import repository_of_this_pod
-from workflows.steps.rollout import wait_for_rollout
-from workflows.steps.scheduling import why_unscheduled
-from workflows.steps.teardown import teardown as remove_api
 
-__all__ = ["deploy", "ready", "report", "teardown"]
+__all__ = ["IN_BUCKET", "IN_RUNS", "deploy", "ready", "report", "teardown"]
 
 IN_BUCKET = '{{=get(split(workflow.parameters.results, "/"), 2) ?? ""}}'
 """For Argo, the bucket of `results`; where it is empty, Argo takes its own repository."""
@@ -53,14 +39,18 @@ IN_RUNS = (
 )
 """For Argo, `PREFIX/runs`: the folder of all runs in that bucket."""
 
-_MARGIN = Duration.of_seconds(2)
-_AFTERWARDS = Duration.of_seconds(90)
+_MARGIN_NS = 2_000_000_000
+_SHARDS_PER_MARGIN = 100
+"""So many shards look at the bucket for the common start without crowding it; more of them look less often."""
+_POLL_S = 0.5
+_DEPLOYING_S = 300.0
+"""How long the step `ready` waits for the step `deploy`, which may have to wait for what the run before left."""
+_STARTING_S = 60.0
+"""What the step `ready` may take beside waiting for the API."""
+_AFTERWARDS_S = 90.0
 """What an attack pod may take beside: starting, stragglers, recording, uploading."""
 _RECORDING_S = 30
 """What recording and uploading may take of an attack pod's time to end."""
-_LAST_SHARDS_S = 45.0
-"""How long the exit handler waits for what attackers that were stopped still upload."""
-
 
 Told = TypeVar("Told", bound=Output)
 
@@ -84,27 +74,20 @@ class DeployInput(StepInput):
 
 
 class DeployOutput(Output):
-    """Where the API is."""
-
-    url: Annotated[str, Parameter(name="url")] = ""
-    reason: Annotated[str, Parameter(name="reason")] = ""
-
-
-class ReadyInput(StepInput):
-    """What ready is told besides."""
-
-    url: Annotated[str, Parameter(name="url")]
-
-
-class ReadyOutput(Output):
-    """Who attacks, and how long that may take."""
+    """Who attacks the API, and how long that may take."""
 
     shards: Annotated[tuple[str, ...], Parameter(name="shards")] = ()
     attack_timeout: Annotated[str, Parameter(name="attack_timeout")] = "1m"
     attack_grace_s: Annotated[int, Parameter(name="attack_grace_s")] = 0
     """From SIGTERM to SIGKILL: answers under way, recording, uploading."""
     results: Annotated[str, Parameter(name="results")] = ""
-    """Where everything goes, be it the load test's choice or the cluster's."""
+    """Where everything goes, be it the load test's choice or Argo's artifact repository."""
+    reason: Annotated[str, Parameter(name="reason")] = ""
+
+
+class ReadyOutput(Output):
+    """That the API is ready, or why it is not."""
+
     reason: Annotated[str, Parameter(name="reason")] = ""
 
 
@@ -113,6 +96,8 @@ class ReportInput(StepInput):
 
     started: Annotated[str, Parameter(name="started")]
     """When the workflow was created, ISO 8601."""
+    status: Annotated[str, Parameter(name="status")]
+    """The workflow's, before its exit handler."""
 
 
 class ReportOutput(Output):
@@ -130,76 +115,104 @@ class ReportOutput(Output):
             key=f"{IN_RUNS}/{{{{workflow.name}}}}/report.html",  # Argo's pages show a file that ends so
             archive=NoneArchiveStrategy(),
             optional=True,
-            dumps=lambda html: html,  # of None, no file is made: it would take the place of the other step's
+            dumps=lambda html: html,  # of None, no file is made
         ),
     ] = None
 
 
-class TeardownInput(ReportInput):
-    """What teardown is told besides."""
+class TeardownOutput(Output):
+    """That the API is gone, or why it is not."""
 
-    status: Annotated[str, Parameter(name="status")]
-    """The workflow's, before its exit handler."""
+    reason: Annotated[str, Parameter(name="reason")] = ""
+
+
+# Each pod imports no more than its own step needs: half a second here is half a second of every run.
 
 
 def deploy(told: DeployInput) -> DeployOutput:
-    """Apply the API's manifests, unless the load test attacks one that runs already."""
+    """Apply the API's manifests, unless the load test attacks one that runs already, and plan the attack."""
+    from workflows.steps.cluster import connect  # noqa: PLC0415
+    from workflows.steps.deploy import ApiSpec, Owner  # noqa: PLC0415
+    from workflows.steps.deploy import deploy as deploy_api  # noqa: PLC0415
 
     def step() -> DeployOutput:
         loadtest = _loadtest(told)
-        _bucket(loadtest).probe(f"runs/{told.run}/loadtest.json", _as_json(loadtest))
-        if loadtest.api_url is not None:
-            return DeployOutput(url=in_cluster_url(loadtest.api_url, loadtest, namespace=_namespace()))
-        if loadtest.api_image is None:
-            raise InvalidLoadTestError("api_image is empty: name the API's image, or give api_url for one that runs")
-        owner = Owner(name=told.run, uid=told.uid)
-        spec = ApiSpec.of(loadtest, image=loadtest.api_image, run=told.run, owner=owner)
-        return DeployOutput(url=deploy_api(spec, connect(_namespace())))
+        bucket = _bucket(loadtest)
+        bucket.probe(f"runs/{told.run}/loadtest.json", _as_json(loadtest))
+        with _gate_shut_where_it_fails(told.run, bucket):
+            if loadtest.api_url is None:
+                if loadtest.api_image is None:
+                    raise InvalidLoadTestError(
+                        "api_image is empty: name the API's image, or give api_url for one that runs"
+                    )
+                owner = Owner(name=told.run, uid=told.uid)
+                spec = ApiSpec.of(loadtest, image=loadtest.api_image, run=told.run, owner=owner)
+                deploy_api(spec, connect(_namespace()))
+            return _planned(loadtest, told.run, bucket)
 
     return _ending(step, DeployOutput)
 
 
-def ready(told: ReadyInput) -> ReadyOutput:
-    """Wait until the API is rolled out and every target answers as expected; then plan the attack."""
+def ready(told: StepInput) -> ReadyOutput:
+    """Wait until the API is rolled out and every target answers as expected; then let the attackers in."""
+    from workflows.steps.cluster import connect  # noqa: PLC0415
+    from workflows.steps.ready import ready as answered  # noqa: PLC0415
+    from workflows.steps.rollout import wait_for_rollout  # noqa: PLC0415
 
     def step() -> ReadyOutput:
         loadtest, stop = _loadtest(told), threading.Event()
-        if loadtest.api_url is None:
-            wait_for_rollout(connect(_namespace()), timeout_s=loadtest.ready_timeout.s, stop=stop)
-        answered(
-            [target.at(told.url) for target in loadtest.targets],
-            timeout_s=loadtest.ready_timeout.s,
-            answer_timeout_s=loadtest.timeout.s,
-            stop=stop,
-        )
-        planned = _planned(loadtest, told)
-        _bucket(loadtest).write(plan_path(told.run), render_plan(planned))
-        return ReadyOutput(
-            shards=tuple(shard.name for shard in planned.shards),
-            attack_timeout=f"{_attack_timeout_s(loadtest, planned):.0f}s",
-            attack_grace_s=math.ceil(loadtest.timeout.s) + _RECORDING_S,
-            results=loadtest.results,
-        )
+        bucket, cluster = _bucket(loadtest), None if loadtest.api_url else connect(_namespace())
+        if not _is_deployed(told.run, bucket):
+            return ReadyOutput(exit_code=Exit.BROKEN)  # its own step says why
+        with _gate_shut_where_it_fails(told.run, bucket):
+            if cluster is not None:
+                wait_for_rollout(cluster, timeout_s=loadtest.ready_timeout.s, stop=stop)
+            answered(
+                [target.at(_url(loadtest)) for target in loadtest.targets],
+                timeout_s=loadtest.ready_timeout.s,
+                answer_timeout_s=loadtest.timeout.s,
+                stop=stop,
+            )
+        open_gate(told.run, bucket, deadline_ns=time.time_ns() + loadtest.start_timeout.ns)
+        return ReadyOutput()
 
     return _ending(step, ReadyOutput)
 
 
 def report(told: ReportInput) -> ReportOutput:
     """Merge what the attackers uploaded, report on it, and judge: the exit code is the verdict's."""
-    return _ending(lambda: _reported(_loadtest(told), told, doubts=()), ReportOutput)
-
-
-def teardown(told: TeardownInput) -> ReportOutput:
-    """Report on what was measured, where the step report could not; then remove the API, unless it is to be kept."""
-    output = _ending(lambda: _report_if_missing(_loadtest(told), told), ReportOutput)
+    from workflows.pod_report import Finished, reported  # noqa: PLC0415
 
     def step() -> ReportOutput:
         loadtest = _loadtest(told)
-        if loadtest.api_url is None and not loadtest.keep:
-            remove_api(connect(_namespace()))
-        return output
+        finished = Finished(run=told.run, started=told.started, status=told.status, namespace=_namespace())
+        made = reported(loadtest, finished, _bucket(loadtest))
+        if made is None:
+            return ReportOutput(reason="nothing was measured")
+        say(made.summary)
+        return ReportOutput(
+            exit_code=made.exit,
+            verdict=made.report.verdict.result,
+            summary=made.summary,
+            reason="; ".join(made.report.verdict.reasons),
+            html=made.html,
+        )
 
     return _ending(step, ReportOutput)
+
+
+def teardown(told: StepInput) -> TeardownOutput:
+    """Remove the API that was deployed, unless it is to be kept."""
+    from workflows.steps.cluster import connect  # noqa: PLC0415
+    from workflows.steps.teardown import teardown as remove_api  # noqa: PLC0415
+
+    def step() -> TeardownOutput:
+        loadtest = _loadtest(told)
+        if loadtest.api_url is None and not loadtest.keep:
+            remove_api(connect(_namespace()))
+        return TeardownOutput()
+
+    return _ending(step, TeardownOutput)
 
 
 def _ending(step: Callable[[], Told], output: Callable[..., Told]) -> Told:
@@ -215,93 +228,64 @@ def _ending(step: Callable[[], Told], output: Callable[..., Told]) -> Told:
     return output(exit_code=code, reason=reason)
 
 
-def _report_if_missing(loadtest: LoadTest, told: TeardownInput) -> ReportOutput:
-    bucket = _bucket(loadtest)
-    if bucket.read(f"runs/{told.run}/report.json") is not None:
-        return ReportOutput()
-    found = bucket.read(plan_path(told.run))
-    if found is None:
-        return ReportOutput(reason="nothing was measured")
-    _wait_for_last_shards(bucket, parse_plan(found))
-    output = _reported(loadtest, told, doubts=(f"the run did not come to its end: it was {told.status.lower()}",))
-    return output.model_copy(update={"exit_code": Exit.PASS})  # the workflow has failed already
-
-
-def _reported(loadtest: LoadTest, told: ReportInput, *, doubts: tuple[str, ...]) -> ReportOutput:
-    bucket = _bucket(loadtest)
-    data = bucket.read(plan_path(told.run))
-    if data is None:
-        raise InvalidLoadTestError(f"{bucket.address(plan_path(told.run))} is not there: nothing was planned")
-    planned = parse_plan(data)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        troubles = bucket.download(f"runs/{told.run}/shards", folder / "shards")
-        unscheduled = why_unscheduled(connect(_namespace()), pods=f"{told.run}-attack-")
-        run = Run(
-            id=told.run,
-            started=told.started,
-            ended=datetime.now(UTC).isoformat(timespec="seconds"),
-            engine="argo",
-            loadtest=loadtest.as_run(),
-            environment={"namespace": _namespace(), "attacker_image": loadtest.attacker_image},
-        )
-        made = aggregate(loadtest, planned.shards, run, folder, doubts=(*doubts, *unscheduled, *troubles))
-        _upload_report(bucket, folder, f"runs/{told.run}")
-        html = (folder / "report.html").read_text(encoding="utf-8")
-    bucket.delete(plan_path(told.run))  # it may hold credentials
-    return _judged(made, html)
-
-
-def _judged(made: Report, html: str) -> ReportOutput:
-    summary = render_text(made, width=100, colour=False)
-    say(summary)
-    return ReportOutput(
-        exit_code=EXIT_OF[made.verdict.result],
-        verdict=made.verdict.result,
-        summary=summary,
-        reason="; ".join(made.verdict.reasons),
-        html=html,
-    )
-
-
-def _upload_report(bucket: Bucket, folder: Path, path: str) -> None:
-    with _only(folder, "report.html", "report.md", "junit.xml", "report.json") as faces:
-        bucket.upload(faces, path)
-
-
 @contextmanager
-def _only(folder: Path, *names: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in names:
-            (Path(scratch) / name).write_bytes((folder / name).read_bytes())
-        yield Path(scratch)
+def _gate_shut_where_it_fails(run: str, bucket: Bucket) -> Iterator[None]:
+    """Let nobody wait for an API that does not come."""
+    try:
+        yield
+    except LoadTestError as error:
+        shut_gate(run, bucket, reason=str(error))
+        raise
 
 
-def _wait_for_last_shards(bucket: Bucket, planned: Plan) -> None:
-    """Wait until every shard has said its last, or until that is taking too long."""
-    until = time.monotonic() + _LAST_SHARDS_S
-    while time.monotonic() < until:
-        names = bucket.names(f"runs/{planned.run}/shards/")
-        ended = {name.split("/")[3] for name in names if name.endswith(("/shard.json", "/absent.json"))}
-        if ended >= {shard.name for shard in planned.shards}:
-            return
-        time.sleep(1)
+def _is_deployed(run: str, bucket: Bucket) -> bool:
+    """Wait until the step `deploy` has left the plan, which is the last that it does; false where it has failed.
+
+    Raises:
+        RunBrokenError: nothing is heard of it.
+    """
+    until = time.monotonic() + _DEPLOYING_S
+    while bucket.read(plan_path(run)) is None:
+        if read_gate(run, bucket) is not None:
+            return False
+        if time.monotonic() > until:
+            raise RunBrokenError(f"the step deploy said nothing within {_DEPLOYING_S:g} s: see what became of its pod")
+        time.sleep(_POLL_S)
+    return True
 
 
-def _planned(loadtest: LoadTest, told: ReadyInput) -> Plan:
-    return Plan(
-        run=told.run,
-        shards=plan(loadtest, base_url=told.url),
-        deadline_ns=time.time_ns() + loadtest.start_timeout.ns,
-        margin=_MARGIN,
+def _planned(loadtest: LoadTest, run: str, bucket: Bucket) -> DeployOutput:
+    """Plan the attack, and leave the plan where the attackers find it."""
+    shards = plan(loadtest, base_url=_url(loadtest))
+    waiting_s = 2 * loadtest.ready_timeout.s + _STARTING_S
+    planned = Plan(
+        run=run,
+        shards=shards,
+        deadline_ns=time.time_ns() + int(waiting_s * 1e9),
+        margin=Duration(_MARGIN_NS * max(1, len(shards) // _SHARDS_PER_MARGIN)),
         sequential=loadtest.order is Order.SEQUENTIAL,
+        gated=True,
+    )
+    bucket.write(plan_path(run), render_plan(planned))
+    return DeployOutput(
+        shards=tuple(shard.name for shard in shards),
+        attack_timeout=f"{waiting_s + loadtest.start_timeout.s + _attacks_s(planned):.0f}s",
+        attack_grace_s=math.ceil(loadtest.timeout.s) + _RECORDING_S,
+        results=loadtest.results,
     )
 
 
-def _attack_timeout_s(loadtest: LoadTest, planned: Plan) -> float:
-    """Bound an attack pod's life, from being created to having uploaded."""
-    attacks_s = sum(max(shard.duration.s + shard.timeout.s for shard in wave) + _AFTERWARDS.s for wave in planned.waves)
-    return loadtest.start_timeout.s + attacks_s
+def _url(loadtest: LoadTest) -> str:
+    """Give the address that pods reach the API by, be it deployed for this run or not."""
+    from workflows.steps.address import in_cluster_url  # noqa: PLC0415
+    from workflows.steps.deploy import API_NAME  # noqa: PLC0415
+
+    return in_cluster_url(loadtest.api_url or f"service/{API_NAME}", loadtest, namespace=_namespace())
+
+
+def _attacks_s(planned: Plan) -> float:
+    """Bound how long the attackers take, from their common start to having uploaded."""
+    return sum(max(shard.duration.s + shard.timeout.s for shard in wave) + _AFTERWARDS_S for wave in planned.waves)
 
 
 def _loadtest(told: StepInput) -> LoadTest:

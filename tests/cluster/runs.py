@@ -48,8 +48,8 @@ Found = TypeVar("Found")
 KUBECTL = shutil.which("kubectl") or ""
 REGISTRY = os.environ.get("CLUSTER_REGISTRY", "")
 NAMESPACE = "loadtest"
-RESULTS = f"gs://{os.environ.get('CLUSTER_BUCKET', 'none')}/on-a-cluster"
-"""With a prefix: what Argo keeps of a run lies elsewhere in the bucket."""
+RESULTS = f"gs://{os.environ.get('CLUSTER_BUCKET', 'none')}"
+"""Argo's own artifact repository, where results go that are sent nowhere else."""
 
 _GIVEN = {
     "KUBECONFIG": os.environ.get("KUBECONFIG"),
@@ -207,20 +207,20 @@ def attackers(run: str) -> dict[str, str]:
     return {node.rpartition(":")[2].rstrip(")"): pod for node, pod in names.items() if ".attack(" in node}
 
 
-def bucket_of_results() -> Bucket:
+def bucket_of_results(results: str = RESULTS) -> Bucket:
     """Find the bucket that reports go to."""
-    return Bucket.connect(*parse_address(RESULTS))
+    return Bucket.connect(*parse_address(results))
 
 
-def files_of(run: str) -> set[str]:
+def files_of(run: str, *, results: str = RESULTS) -> set[str]:
     """List a run's folder."""
     folder = f"runs/{run}/"
-    return {name.removeprefix(folder) for name in bucket_of_results().names(folder)}
+    return {name.removeprefix(folder) for name in bucket_of_results(results).names(folder)}
 
 
-def report_of(run: str) -> Report:
+def report_of(run: str, *, results: str = RESULTS) -> Report:
     """Read a run's report, which is there."""
-    return Report.model_validate_json(bucket_of_results().read(f"runs/{run}/report.json") or b"")
+    return Report.model_validate_json(bucket_of_results(results).read(f"runs/{run}/report.json") or b"")
 
 
 def is_attacking(run: str, *, timeout_s: float = 90) -> None:

@@ -32,7 +32,7 @@ RESULTS: Rights = {("argoproj.io", "workflowtaskresults", ""): {"create", "patch
 TEMPLATES = {"get", "list", "create", "update", "patch"}
 ALLOWED: dict[tuple[str, str, str], Rights] = {
     ("loadtest", "loadtest-attacker", "loadtest"): RESULTS,
-    ("loadtest", "loadtest-reporter", "loadtest"): RESULTS | {("", "events", ""): {"list"}},
+    ("loadtest", "loadtest-reporter", "loadtest"): RESULTS | {("", "events", ""): {"list"}, ("", "pods", ""): {"list"}},
     ("loadtest", "loadtest-deployer", "loadtest"): RESULTS
     | {
         ("apps", "deployments", "loadtest-api"): {"get", "create", "patch", "delete"},

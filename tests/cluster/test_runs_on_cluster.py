@@ -62,21 +62,21 @@ def shard_files(*shards: str) -> set[str]:
     return {f"shards/{shard}/{name}" for shard in shards for name in ("results.parquet", "shard.json")}
 
 
-def what_is_kept(run: str) -> set[str]:
-    """The run folder without what the attackers met at."""
-    return {name for name in files_of(run) if not name.startswith("barrier/")}
+def what_is_kept(run: str, *, results: str = RESULTS) -> set[str]:
+    """The run folder without what the attackers met at, and what Argo keeps of its pods."""
+    return {name for name in files_of(run, results=results) if not name.startswith(("barrier/", "argo/"))}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A cluster with all that runs need; it is told where its storage is, and where results go."""
+    """A cluster with all that runs need; it is told where its storage is."""
     patch = {"patch": json.dumps(config_with_the_emulator())}
     kubectl("apply", "-k", str(overlay(tmp_path_factory.mktemp("prepared"), "overlays/any", patches=[patch])))
     storage = {
         name: os.environ[name] for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT") if name in os.environ
     }
     before = [one for one in objects("configmaps") if one["metadata"]["name"] == "loadtest-env"]
-    set_environment({**storage, "LOADTEST_RESULTS": RESULTS})
+    set_environment(storage)
     assert left_of_the_api() == []
     yield
     kubectl("delete", "configmap/loadtest-env", f"--namespace={NAMESPACE}")
@@ -112,9 +112,9 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Passed]:
 
 def test_a_run_of_the_clusters_targets_passes_and_is_told_step_by_step(passed: Passed) -> None:
     assert passed.told.code == Exit.PASS, passed.told.err
-    assert passed.told.out.splitlines()[-1] == f"Run: {passed.run}"
+    assert passed.told.out.splitlines()[-1] == f"Report: {RESULTS}/runs/{passed.run}/report.html"
     assert "PASS" in passed.told.out
-    told = [line.split()[0] for line in passed.told.err.splitlines() if " after " in line]
+    told = [line.split()[0] for line in passed.told.err.splitlines() if " done after " in line]
     assert told == ["deploy", "ready", "attack", "report", "teardown"]
 
 
@@ -128,6 +128,17 @@ def test_its_report_is_in_the_bucket_with_every_shards_rows(passed: Passed, tmp_
     assert [len(read_parquet(tmp_path / name / "results.parquet", attack=name).seq) for name in SHARDS] == [100] * 3
 
 
+def test_argo_keeps_the_log_of_each_pod_and_the_page_of_the_report_there(passed: Passed) -> None:
+    logs = {name.split("/")[1] for name in files_of(passed.run) if name.startswith("argo/")}
+    nodes = workflow(passed.run)["status"]["nodes"].values()
+    kept = {node["displayName"]: node.get("outputs", {}).get("artifacts", ()) for node in nodes}
+
+    assert logs == {name for name in passed.pods if name.startswith(passed.run)}
+    assert [one["gcs"]["key"] for one in kept["report"] if one["name"] == "report"] == [
+        f"runs/{passed.run}/report.html"
+    ]
+
+
 def test_its_attackers_started_together(passed: Passed) -> None:
     skews_ns = [one.attack.start_skew_ns for one in (*report_of(passed.run).targets, report_of(passed.run).overall)]
 
@@ -139,11 +150,12 @@ def test_its_api_is_gone(passed: Passed) -> None:
 
 
 def test_its_report_is_shown_and_fetched_and_it_is_listed(passed: Passed, tmp_path: Path) -> None:
-    shown = submitted("report", passed.run, "--results", RESULTS, "--into", str(tmp_path))
+    shown = submitted("report", passed.run, "--into", str(tmp_path))
     listed = submitted("list")
 
     assert shown.code == Exit.PASS
     assert shown.out.strip() in passed.told.out
+    assert submitted("report", passed.run, "--results", RESULTS).out == shown.out
     assert (tmp_path / "runs" / passed.run / "report.html").read_text().startswith("<!doctype html>")
     assert [line.split()[1::2] for line in listed.out.splitlines() if line.startswith(passed.run)] == [
         ["Succeeded", "PASS"]
@@ -179,16 +191,18 @@ def test_a_missed_objective_fails_the_workflow_with_a_whole_report(tmp_path: Pat
     ]
     file.write_text(yaml.safe_dump({"targets": targets, "objectives": ["add: p50 < 1us"]}))
 
-    with following(str(file), cwd=tmp_path) as followed:
+    results = f"{RESULTS}/a/prefix"
+
+    with following(str(file), "--results", results, cwd=tmp_path) as followed:
         told = followed.ended()
 
         assert told.code == Exit.FAIL, told.err
         assert workflow(followed.run)["status"]["phase"] == "Failed"
-        assert what_is_kept(followed.run) == REPORT | shard_files("--help", "add")
-        report = report_of(followed.run)
+        assert what_is_kept(followed.run, results=results) == REPORT | shard_files("--help", "add")
+        report = report_of(followed.run, results=results)
         assert [(one.name, one.requests) for one in report.targets] == [("--help", 80), ("add", 80)]
         assert report.run.loadtest["targets"][1]["json"] == body  # type: ignore[index,call-overload]
-        junit = bucket_of_results().read(f"runs/{followed.run}/junit.xml") or b""
+        junit = bucket_of_results(results).read(f"runs/{followed.run}/junit.xml") or b""
         assert len(ET.fromstring(junit).findall(".//failure")) == 1  # noqa: S314  (our own file)
         assert left_of_the_api() == []
 
@@ -275,7 +289,7 @@ def test_who_only_stops_watching_leaves_a_run_that_can_be_stopped(tmp_path: Path
         assert (stopped.code, stopped.out) == (0, f"{followed.run}: it is being stopped; its report follows\n")
         assert end_of(followed.run)["status"]["phase"] == "Failed"
         partial_report(followed.run)
-        assert submitted("report", followed.run, "--results", RESULTS).code == Exit.INVALID
+        assert submitted("report", followed.run).code == Exit.INVALID
 
 
 def test_a_kept_api_stays_until_its_run_is_deleted(tmp_path: Path) -> None:
@@ -302,9 +316,9 @@ BROKEN = {
         "name an image that the registry has",
     ),
     "its attackers' image does not exist": (
-        ("--attacker-image", f"{REGISTRY}/no-such-image:1", "--start-timeout", "15s"),
+        ("--attacker-image", f"{REGISTRY}/no-such-image:1"),
         "deploy: ",
-        f"{REGISTRY}/no-such-image:1",
+        "name an attacker_image that can be pulled",
     ),
     "its bucket does not exist": (
         ("--results", "gs://no-such-bucket"),
@@ -331,7 +345,7 @@ def test_a_run_that_cannot_attack_is_broken_for_a_reason_in_one_line(tmp_path: P
         assert words in told.error
         assert "\n" not in told.error
         assert left_of_the_api() == []
-        assert files_of(followed.run) <= {"loadtest.json"}
+        assert what_is_kept(followed.run) <= {"loadtest.json"}
 
 
 @pytest.fixture

@@ -148,9 +148,17 @@ def test_the_tasks_are_the_designs_steps_in_their_order(made: Manifest) -> None:
     tasks = tasks_of(made)
 
     assert {name: task["template"] for name, task in tasks.items()} == {name: name for name in (*STEPS, "attack")}
-    assert [tasks[name].get("depends") for name in ("deploy", "ready", "attack")] == [None, "deploy", "ready"]
-    assert tasks["report"]["depends"] == "(attack.Succeeded || attack.Failed || attack.Errored)"
-    assert [task["name"] for task in templates_of(made)[made["spec"]["onExit"]]["dag"]["tasks"]] == ["teardown"]
+    assert [tasks[name].get("depends") for name in ("deploy", "ready", "attack")] == [None, None, "deploy"]
+
+
+def test_however_a_run_ends_it_is_reported_on_and_torn_down_and_neither_waits_for_the_other(made: Manifest) -> None:
+    at_the_end = templates_of(made)[made["spec"]["onExit"]]["dag"]
+
+    assert [(task["name"], task.get("depends")) for task in at_the_end["tasks"]] == [
+        ("report", None),
+        ("teardown", None),
+    ]
+    assert at_the_end["failFast"] is False
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -180,7 +188,13 @@ def test_what_a_user_types_is_no_part_of_a_command(made: Manifest) -> None:
 def test_every_pod_has_a_timeout_for_it_may_never_start(made: Manifest) -> None:
     timeouts = {name: template.get("timeout") for name, template in pods_of(made).items()}
 
-    assert timeouts == {**dict.fromkeys(STEPS, "20m"), "attack": "{{inputs.parameters.timeout}}"}
+    assert timeouts == {
+        "deploy": "5m",
+        "ready": "20m",
+        "attack": "{{inputs.parameters.timeout}}",
+        "report": "20m",
+        "teardown": "5m",
+    }
     # A pod that gets its node as this fires is deleted while it initialises, and the workflow never ends.
     assert "pendingTimeout" not in templates_of(made)["attack"]
     assert made["spec"]["activeDeadlineSeconds"] > 0

@@ -55,6 +55,9 @@ class ArgoApi(Protocol):
     def stop(self, name: str) -> None:
         """Stop a workflow: its exit handler runs."""
 
+    def terminate(self, name: str) -> None:
+        """End a workflow at once: its exit handler does not run."""
+
     def delete(self, name: str) -> None:
         """Remove a workflow."""
 
@@ -122,14 +125,20 @@ class _Kubernetes:
         return tuple(_mapping(found)["items"])
 
     def stop(self, name: str) -> None:
-        with asking(f"run {name}"):
-            self._objects.patch_namespaced_custom_object(
-                _GROUP, _VERSION, self.namespace, "workflows", name, {"spec": {"shutdown": "Stop"}}
-            )
+        self._shut_down(name, "Stop")
+
+    def terminate(self, name: str) -> None:
+        self._shut_down(name, "Terminate")
 
     def delete(self, name: str) -> None:
         with asking(f"run {name}"):
             self._objects.delete_namespaced_custom_object(_GROUP, _VERSION, self.namespace, "workflows", name)
+
+    def _shut_down(self, name: str, strategy: str) -> None:
+        with asking(f"run {name}"):
+            self._objects.patch_namespaced_custom_object(
+                _GROUP, _VERSION, self.namespace, "workflows", name, {"spec": {"shutdown": strategy}}
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,9 @@ class _Server:
 
     def stop(self, name: str) -> None:
         self._asked("PUT", f"workflows/{self.namespace}/{quote(name)}/stop", json={})
+
+    def terminate(self, name: str) -> None:
+        self._asked("PUT", f"workflows/{self.namespace}/{quote(name)}/terminate", json={})
 
     def delete(self, name: str) -> None:
         self._asked("DELETE", f"workflows/{self.namespace}/{quote(name)}")

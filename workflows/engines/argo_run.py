@@ -13,11 +13,24 @@ from attacker.report.verdict import EXIT_OF
 from workflows.engines.argo_api import Manifest
 from workflows.pipeline import TEMPLATE_NAME
 
-__all__ = ["ENDED", "Ended", "end_of", "has_ended", "outputs_of", "phases_by_step", "results_of", "verdict_of"]
+__all__ = [
+    "ENDED",
+    "Ended",
+    "end_of",
+    "has_ended",
+    "outputs_of",
+    "phases_by_step",
+    "results_of",
+    "verdict_of",
+    "why_stuck",
+]
 
 ENDED = frozenset({"Succeeded", "Failed", "Error"})
 """The phases from which nothing comes back, of a workflow and of its nodes."""
 _STEPS = ("deploy", "ready", "attack", "report", "teardown")
+_FIRST_STEPS = frozenset({"deploy", "ready"})
+_STUCK = ("ErrImage", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
+"""How Kubernetes' reasons begin for which a pod's containers do not start."""
 
 Node = Mapping[str, Any]
 
@@ -83,8 +96,17 @@ def verdict_of(workflow: Manifest) -> str:
 
 
 def results_of(workflow: Manifest) -> str:
-    """Give the place of a run's results, gs://BUCKET/PREFIX, as its step `ready` settled it; else empty."""
+    """Give the place of a run's results, gs://BUCKET/PREFIX, as its step `deploy` settled it; else empty."""
     return next((told["results"] for told in outputs_of(workflow) if told.get("results")), "")
+
+
+def why_stuck(workflow: Manifest) -> str | None:
+    """Say why the run's own image cannot be started, where its first steps hang for that; all others need it too."""
+    for pod in _pods(workflow):
+        message = str(pod.get("message") or "")
+        if pod.get("templateName") in _FIRST_STEPS and pod.get("phase") == "Pending" and message.startswith(_STUCK):
+            return f"{pod['displayName']}: {' '.join(message.split())}: name an attacker_image that can be pulled"
+    return None
 
 
 def _why(workflow: Manifest) -> str:
@@ -108,4 +130,5 @@ def _pods(workflow: Manifest) -> Iterator[Node]:
     nodes = status.get("nodes") or {}
     if status.get("compressedNodes"):
         nodes = json.loads(gzip.decompress(base64.b64decode(status["compressedNodes"])))
-    return (node for node in nodes.values() if node.get("type") == "Pod")
+    pods = [node for node in nodes.values() if node.get("type") == "Pod"]
+    return iter(sorted(pods, key=lambda node: node.get("startedAt") or ""))

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from workflows.engines.argo import read_run, stop
 from workflows.engines.argo_api import ArgoApi, Manifest
-from workflows.engines.argo_run import ENDED, Ended, end_of, has_ended, phases_by_step
+from workflows.engines.argo_run import ENDED, Ended, end_of, has_ended, phases_by_step, why_stuck
 from workflows.progress import Event, State, Tell
 from workflows.steps.cluster import NoAnswerError
 
@@ -17,6 +17,16 @@ __all__ = ["Watch", "follow"]
 _POLL_S = 1.0
 _PATIENCE_S = 600.0
 """How long the cluster may be silent: an upgrade of its control plane takes minutes."""
+
+_WORDS = {
+    "deploy": "the API",
+    "ready": "the API is rolled out, and each target answers once",
+    "report": "merging what was measured",
+    "teardown": "the API",
+}
+
+_HANG_S = 20.0
+"""How long an image may be pulled in vain: a registry may be away for a moment."""
 
 Answer = TypeVar("Answer")
 
@@ -35,6 +45,7 @@ class Watch:
     abandoned: threading.Event
     """When it is set, only the watching ends."""
     poll_s: float = _POLL_S
+    hang_s: float = _HANG_S
     patience_s: float = _PATIENCE_S
 
 
@@ -48,14 +59,17 @@ def follow(api: ArgoApi, run: str, watch: Watch) -> Ended | None:
         InvalidLoadTestError: there is no such run.
         RunBrokenError: the cluster refuses, or was silent for too long.
     """
-    steps, patient = _Steps(watch), _Patient(watch.tell, watch.patience_s)
+    steps, patient, hang = _Steps(watch), _Patient(watch.tell, watch.patience_s), _Hang(watch.hang_s)
     stopping = False
     while not watch.abandoned.is_set():
         workflow = patient.ask(lambda: read_run(api, run))
         if workflow is not None:
             steps.tell_of(workflow)
             if has_ended(workflow):
-                return end_of(workflow)
+                ended = end_of(workflow)
+                return ended if hang.given_up is None else replace(ended, reason=hang.given_up)
+            if hang.is_hopeless(workflow):
+                patient.ask(lambda: api.terminate(run))
         if watch.interrupted.is_set() and not stopping:
             is_deleted = patient.ask(lambda: stop(api, run))
             if is_deleted:
@@ -98,12 +112,34 @@ class _Patient:
 
 
 @dataclass(slots=True)
+class _Hang:
+    """A run whose own image does not start: not even its exit handler could do anything."""
+
+    hang_s: float
+    since_s: float | None = None
+    given_up: str | None = None
+    """Why, once it was."""
+
+    def is_hopeless(self, workflow: Manifest) -> bool:
+        """Tell whether it has hung for too long."""
+        now_s, why = time.monotonic(), why_stuck(workflow)
+        if why is None:
+            self.since_s = None
+            return False
+        self.since_s = now_s if self.since_s is None else self.since_s
+        if now_s <= self.since_s + self.hang_s:
+            return False
+        self.given_up = why
+        return True
+
+
+@dataclass(slots=True)
 class _Steps:
     """What has been told of a run's steps."""
 
     watch: Watch
     states: dict[str, State] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
+    told: dict[str, tuple[str, float | None]] = field(default_factory=dict)
     message: str = ""
 
     def tell_of(self, workflow: Manifest) -> None:
@@ -118,36 +154,27 @@ class _Steps:
     def _tell_step(self, name: str, phases: list[str]) -> None:
         if self.states.get(name, State.STARTED) is not State.STARTED:
             return
-        text, lasts_s = _in_words(name, phases), self._lasts_s(name, phases)
+        lasts_s = self._lasts_s(name, phases)
+        told = (_attackers(phases, lasts_s) if name == "attack" else _WORDS[name], lasts_s)
         state = State.STARTED if name not in self.states else State.CHANGED
-        if text != self.texts.get(name):
-            self.watch.tell(Event(step=name, state=state, text=text, lasts_s=lasts_s))
-        self.texts[name] = text
+        if told != self.told.get(name):
+            self.watch.tell(Event(step=name, state=state, text=told[0], lasts_s=told[1]))
+        self.told[name] = told
         self.states[name] = State.STARTED
         if all(phase in ENDED for phase in phases):
             self.states[name] = State.DONE if all(phase == "Succeeded" for phase in phases) else State.FAILED
             self.watch.tell(Event(step=name, state=self.states[name]))
 
     def _lasts_s(self, name: str, phases: list[str]) -> float | None:
-        """Tell how long the attackers take from now on, once all are there."""
-        if name != "attack" or any(phase == "Pending" for phase in phases):
+        """Tell how long the attackers take from now on, once all are there, and the API as well."""
+        if name != "attack" or "Pending" in phases or self.states.get("ready") is not State.DONE:
             return None
         waves = len(phases) // self.watch.wave if self.watch.wave else 1
         return self.watch.lasts_s * max(1, waves)
 
 
-def _in_words(name: str, phases: list[str]) -> str:
-    if name == "attack":
-        return _attackers(phases)
-    return {
-        "deploy": "the API",
-        "ready": "the API is rolled out, and each target answers once",
-        "report": "merging what was measured",
-        "teardown": "the API",
-    }[name]
-
-
-def _attackers(phases: list[str]) -> str:
+def _attackers(phases: list[str], lasts_s: float | None) -> str:
     attackers = f"{len(phases)} attacker{'s' if len(phases) > 1 else ''}"
-    pending = phases.count("Pending")
-    return f"{attackers}, {pending} of them not started yet" if pending else attackers
+    if pending := phases.count("Pending"):
+        return f"{attackers}, {pending} of them not started yet"
+    return attackers if lasts_s is not None else f"{attackers} at the ready"

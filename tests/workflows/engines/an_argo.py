@@ -78,6 +78,10 @@ class AnArgo:
         """Note that."""
         self.done.append(f"stop {name}")
 
+    def terminate(self, name: str) -> None:
+        """Note that."""
+        self.done.append(f"terminate {name}")
+
     def delete(self, name: str) -> None:
         """Note that."""
         self.done.append(f"delete {name}")

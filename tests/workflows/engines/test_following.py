@@ -47,6 +47,7 @@ class Told:
             interrupted=self.interrupted,
             abandoned=self.abandoned,
             poll_s=0.01,
+            hang_s=0.05,
             patience_s=patience_s,
         )
 
@@ -95,22 +96,31 @@ def test_a_run_is_told_step_by_step_and_ends_in_its_verdict(told: Told) -> None:
     ]
 
 
-def test_attackers_that_are_not_started_yet_are_counted_and_then_the_time_that_is_left(told: Told) -> None:
+def test_attackers_wait_for_each_other_and_for_the_api_and_then_the_time_that_is_left_is_told(told: Told) -> None:
     pending, running = a_node("attack", "Pending"), a_node("attack", "Running")
+    api, ready = a_node("ready", "Running"), a_node("ready", "Succeeded")
+    looks = (
+        a_run(api, pending, pending),
+        a_run(api, running, pending),
+        a_run(api, running, running),
+        a_run(ready, running, running),
+        PASSED,
+    )
 
-    follow(seen(a_run(pending, pending), a_run(running, pending), a_run(running, running), PASSED), "r", told.watch())
+    follow(seen(*looks), "load-test-1", told.watch())
 
-    assert [(one.text, one.lasts_s) for one in told.events if one.step == "attack"][:3] == [
+    assert [(one.text, one.lasts_s) for one in told.events if one.step == "attack"][:4] == [
         ("2 attackers, 2 of them not started yet", None),
         ("2 attackers, 1 of them not started yet", None),
+        ("2 attackers at the ready", None),
         ("2 attackers", 14),
     ]
 
 
 def test_targets_one_after_the_other_take_as_many_times_as_long(told: Told) -> None:
-    running = a_node("attack", "Running")
+    ready, running = a_node("ready", "Succeeded"), a_node("attack", "Running")
 
-    follow(seen(a_run(*[running] * 6), PASSED), "r", told.watch(wave=2))
+    follow(seen(a_run(ready, *[running] * 6), PASSED), "load-test-1", told.watch(wave=2))
 
     assert next(one.lasts_s for one in told.events if one.step == "attack") == 3 * 14
 
@@ -178,3 +188,39 @@ def test_a_cluster_that_refuses_is_not_asked_again(told: Told) -> None:
 def test_a_run_that_is_not_there_is_wrong_use(told: Told) -> None:
     with pytest.raises(InvalidLoadTestError, match=r"there is no run 'nothing': name one that 'submit\.py list' shows"):
         follow(seen(), "nothing", told.watch())
+
+
+NO_IMAGE = "ImagePullBackOff: Back-off pulling image attacker:1"
+
+
+def test_a_run_whose_own_image_cannot_be_pulled_is_ended_after_a_while_and_says_so(told: Told) -> None:
+    stuck = a_run(a_node("deploy", "Pending", message=NO_IMAGE))
+    ended = a_run(a_node("deploy", "Failed", message="workflow shutdown with strategy: Terminate"), phase="Failed")
+    api = AnArgo()
+    api.looks = iter([*[stuck] * 3, lambda: ended if api.done else stuck])
+
+    result = follow(api, "load-test-1", told.watch())
+
+    assert result is not None
+    assert (result.exit, result.reason) == (
+        Exit.BROKEN,
+        f"deploy: {NO_IMAGE}: name an attacker_image that can be pulled",
+    )
+    assert set(api.done) == {"terminate load-test-1"}
+
+
+@pytest.mark.parametrize("step", ["attack", "report"])
+def test_a_later_step_has_its_own_time_for_that(told: Told, step: str) -> None:
+    stuck = a_run(a_node(step, "Pending", message=NO_IMAGE))
+    api = seen(*[stuck] * 10, PASSED)
+
+    follow(api, "load-test-1", told.watch())
+
+    assert api.done == []
+
+
+def test_an_image_that_comes_in_the_end_is_no_reason(told: Told) -> None:
+    result = follow(seen(a_run(a_node("deploy", "Pending", message=NO_IMAGE)), PASSED), "r", told.watch())
+
+    assert result is not None
+    assert result.verdict is VerdictResult.PASS

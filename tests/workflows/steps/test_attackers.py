@@ -1,0 +1,61 @@
+"""A run's attack pods: which of them live, and why others came late or never."""
+
+import pytest
+
+from attacker.exits import RunBrokenError
+from tests.workflows.steps.a_cluster import StandIn, a_pod
+from workflows.steps.attackers import living_attackers, why_unscheduled
+from workflows.steps.cluster import Cluster
+
+PODS = "/api/v1/namespaces/tests/pods"
+EVENTS = "/api/v1/namespaces/tests/events"
+FULL = "0/1 nodes are available: 1 Insufficient cpu."
+
+
+def an_event(pod: str, reason: str, message: str = "") -> dict[str, object]:
+    return {
+        "metadata": {"name": f"{pod}.{reason}"},
+        "involvedObject": {"kind": "Pod", "name": pod},
+        "reason": reason,
+        "message": message,
+    }
+
+
+def have(stand_in: StandIn, place: str, *found: dict[str, object]) -> None:
+    stand_in.objects.update({f"{place}/{number}": one for number, one in enumerate(found)})
+
+
+def test_who_is_pending_or_runs_may_still_upload_something(stand_in: StandIn, cluster: Cluster) -> None:
+    phases = {"run-1-attack-1": "Running", "run-1-attack-2": "Pending", "run-1-attack-3": "Failed"}
+    others = {"run-1-deploy-4": "Running"}
+    have(stand_in, PODS, *(a_pod(name, phase=phase) for name, phase in {**phases, **others}.items()))
+
+    assert living_attackers(cluster, run="run-1") == ("run-1-attack-1", "run-1-attack-2")
+    assert stand_in.asked[-1].query == {"labelSelector": "workflows.argoproj.io/workflow=run-1"}
+
+
+def test_the_scheduler_says_why_an_attacker_never_started_or_late(stand_in: StandIn, cluster: Cluster) -> None:
+    have(
+        stand_in,
+        EVENTS,
+        an_event("run-1-attack-1", "FailedScheduling", FULL),
+        an_event("run-1-attack-2", "FailedScheduling", f"{FULL}\n preemption"),
+        an_event("run-1-attack-2", "Scheduled"),
+        an_event("run-1-attack-3", "Scheduled"),
+        an_event("run-1-report-4", "FailedScheduling", FULL),
+        an_event("run-2-attack-5", "FailedScheduling", FULL),
+    )
+
+    assert why_unscheduled(cluster, run="run-1") == (
+        f"pod run-1-attack-1 was not started: {FULL}",
+        f"pod run-1-attack-2 was started late: {FULL} preemption",
+    )
+
+
+@pytest.mark.parametrize("place", [PODS, EVENTS])
+def test_a_cluster_that_refuses_to_tell_is_quoted(stand_in: StandIn, cluster: Cluster, place: str) -> None:
+    stand_in.refusals["GET", place] = (403, "forbidden by the test")
+    asked = {PODS: living_attackers, EVENTS: why_unscheduled}[place]
+
+    with pytest.raises(RunBrokenError, match="the cluster answered 403: forbidden by the test"):
+        asked(cluster, run="run-1")

@@ -1,0 +1,127 @@
+"""The report of a run on a cluster: of all that the attackers left in the bucket, however the run came to its end."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attacker.bucket import Bucket
+from attacker.exits import Exit
+from attacker.gate import read_gate
+from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.report.figures import Report, Run
+from attacker.report.text import render_text
+from attacker.report.verdict import EXIT_OF
+from workflows.loadtest import LoadTest
+from workflows.steps.aggregate import aggregate
+
+__all__ = ["Finished", "Made", "reported"]
+
+_LAST_SHARDS_S = 45.0
+"""How long is waited for what attackers that were stopped still upload."""
+_POLL_S = 1.0
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run whose attack is over, be it that it never began."""
+
+    run: str
+    started: str
+    """When it was, ISO 8601."""
+    status: str
+    """As Argo calls what it came to so far: Succeeded, Failed or Error."""
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A report, and its faces for Argo."""
+
+    report: Report
+    summary: str
+    html: str
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code of its verdict."""
+        return EXIT_OF[self.report.verdict.result]
+
+
+def reported(loadtest: LoadTest, finished: Finished, bucket: Bucket) -> Made | None:
+    """Report on a run, and upload the report.
+
+    Returns:
+        The report; None where there never was anything to measure.
+
+    Raises:
+        RunBrokenError: the bucket cannot be read or written.
+    """
+    data = bucket.read(plan_path(finished.run))
+    if data is None:
+        return None
+    planned = parse_plan(data)
+    try:
+        gate = read_gate(finished.run, bucket)
+        if gate is None or gate.deadline_ns is None:
+            return None
+        return _made(loadtest, finished, planned, bucket)
+    finally:
+        bucket.delete(plan_path(finished.run))  # it may hold credentials
+
+
+def _made(loadtest: LoadTest, finished: Finished, planned: Plan, bucket: Bucket) -> Made:
+    _wait_for_last_shards(planned, finished, bucket)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        troubles = bucket.download(f"runs/{finished.run}/shards", folder / "shards")
+        is_whole = all((folder / "shards" / shard.name / "shard.json").is_file() for shard in planned.shards)
+        doubts = (*_doubts(finished, is_whole=is_whole), *troubles)
+        made = aggregate(loadtest, planned.shards, _run(loadtest, finished), folder, doubts=doubts)
+        for name in ("report.html", "report.md", "junit.xml", "report.json"):
+            bucket.write(f"runs/{finished.run}/{name}", (folder / name).read_bytes())
+        html = (folder / "report.html").read_text(encoding="utf-8")
+    return Made(report=made, summary=render_text(made, width=_WIDTH, colour=False), html=html)
+
+
+def _wait_for_last_shards(planned: Plan, finished: Finished, bucket: Bucket) -> None:
+    """Wait until every shard has said its last, for as long as its pod lives to do so, and not for ever."""
+    until = time.monotonic() + _LAST_SHARDS_S
+    while not _have_all_ended(planned, bucket) and time.monotonic() < until:
+        from workflows.steps.attackers import living_attackers  # noqa: PLC0415  (most runs need no cluster here)
+        from workflows.steps.cluster import connect  # noqa: PLC0415
+
+        if not living_attackers(connect(finished.namespace), run=finished.run):
+            return
+        time.sleep(_POLL_S)
+
+
+def _have_all_ended(planned: Plan, bucket: Bucket) -> bool:
+    names = bucket.names(f"runs/{planned.run}/shards/")
+    ended = {name.split("/")[3] for name in names if name.endswith(("/shard.json", "/absent.json"))}
+    return ended >= {shard.name for shard in planned.shards}
+
+
+def _doubts(finished: Finished, *, is_whole: bool) -> tuple[str, ...]:
+    """Say what the shards' own evidence does not."""
+    if not is_whole:
+        from workflows.steps.attackers import why_unscheduled  # noqa: PLC0415
+        from workflows.steps.cluster import connect  # noqa: PLC0415
+
+        return why_unscheduled(connect(finished.namespace), run=finished.run)
+    if finished.status != "Succeeded":
+        return (f"the run did not come to its end: it was {finished.status.lower()}",)
+    return ()
+
+
+def _run(loadtest: LoadTest, finished: Finished) -> Run:
+    return Run(
+        id=finished.run,
+        started=finished.started,
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        engine="argo",
+        loadtest=loadtest.as_run(),
+        environment={"namespace": finished.namespace, "attacker_image": loadtest.attacker_image},
+    )
