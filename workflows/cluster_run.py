@@ -21,12 +21,13 @@ from workflows.engines import argo
 from workflows.engines.argo_api import ArgoApi, argo_api
 from workflows.engines.argo_run import Ended, results_of
 from workflows.engines.following import Watch, follow
-from workflows.image_building import missing_images, with_built_images
+from workflows.image_building import IMAGE_FIELDS, missing_images, with_built_images
 from workflows.loadtest import LoadTest, Order
-from workflows.parameters import values_of
+from workflows.loadtest_file import parse_loadtest
+from workflows.parameters import fields_of_values, values_of
 from workflows.pipeline import CRON_NAME, TEMPLATE_NAME, cron_workflow
 from workflows.progress import Event, State, Tell
-from workflows.published_template import defaults_of, renewed
+from workflows.published_template import defaults_of, read_targets, renewed
 from workflows.render import template_manifest
 from workflows.steps.cluster import connect
 from workflows.telling import telling
@@ -41,6 +42,9 @@ __all__ = [
     "schedule_on_cluster",
     "stop_on_cluster",
 ]
+
+Fields = Mapping[str, object]
+"""Fields of a load test by name, as a file or options give them."""
 
 _HEARD_S = 2.0
 """Argo's controller hears of a changed template a little later than it is changed, and nothing tells when."""
@@ -80,25 +84,23 @@ class Schedule:
     timezone: str
 
 
-def run_on_cluster(
-    loadtest: LoadTest, options: ClusterOptions, attendance: Attendance, *, given: frozenset[str]
-) -> Exit:
+def run_on_cluster(given: Fields, options: ClusterOptions, attendance: Attendance) -> Exit:
     """Publish the template, submit a run, follow it and print what it comes to.
 
     Args:
-        loadtest: the load test.
+        given: the fields that the user named: the others are the template's own.
         options: where.
         attendance: how it is followed.
-        given: the fields that the user named: the others are the template's own.
 
     Returns:
         The exit code.
     """
     insisted = threading.Event()
     interrupted = stopped_by_signals(insisted=insisted)
+    _check(given)
     api = options.argo()
     with telling(as_json=attendance.as_json) as tell:
-        loadtest = _published(loadtest, options, api, tell=tell, stop=interrupted)
+        loadtest = _published(given, options, api, tell=tell, stop=interrupted)
         run = argo.submit(api, _arguments(loadtest, given))
         tell(Event(step="run", state=State.NOTE, text=run))
         if not attendance.wait:
@@ -122,15 +124,14 @@ def run_on_cluster(
     return Exit.INTERRUPTED if interrupted.is_set() else ended.exit
 
 
-def schedule_on_cluster(
-    loadtest: LoadTest, schedule: Schedule, options: ClusterOptions, *, given: frozenset[str]
-) -> str:
-    """Publish template and schedule; says what was done."""
+def schedule_on_cluster(given: Fields, schedule: Schedule, options: ClusterOptions) -> str:
+    """Publish template and schedule; says what was done. The fields that are not given are the template's own."""
     cron, timezone = schedule.cron, schedule.timezone
     if timezone not in zoneinfo.available_timezones():
         raise InvalidLoadTestError(f"--timezone is {timezone!r}: give a zone such as Europe/Berlin or Etc/UTC")
+    _check(given)
     api, stop = options.argo(), stopped_by_signals()
-    loadtest = _published(loadtest, options, api, tell=lambda _: None, stop=stop)
+    loadtest = _published(given, options, api, tell=lambda _: None, stop=stop)
     made = cron_workflow(
         namespace=options.namespace, schedule=cron, timezone=timezone, values=_arguments(loadtest, given)
     )
@@ -186,44 +187,48 @@ def report_of_run(run: str, options: ClusterOptions, *, results: str | None, int
     return EXIT_OF[made.verdict.result]
 
 
-def _published(
-    loadtest: LoadTest, options: ClusterOptions, api: ArgoApi, *, tell: Tell, stop: threading.Event
-) -> LoadTest:
-    """Have template and images there; returns the load test with its images.
+def _check(given: Fields) -> None:
+    """Refuse what is wrong whatever the cluster's own settings are: for that, no cluster needs to answer."""
+    # Whom an objective is for may only be known there.
+    parse_loadtest({name: value for name, value in given.items() if name != "objectives" or "targets" in given})
+
+
+def _published(given: Fields, options: ClusterOptions, api: ArgoApi, *, tell: Tell, stop: threading.Event) -> LoadTest:
+    """Have template and images there; returns the load test that results, with its images.
 
     Images are built for a registry that is known here or to the cluster; where none is, the template's are taken.
     """
+    # An Argo Server knows no ConfigMaps.
+    cluster = None if os.environ.get("ARGO_SERVER") else connect(options.namespace, context=options.context)
     found = api.read("workflowtemplates", TEMPLATE_NAME)
-    missing = missing_images(loadtest)
+    known = {} if found is None else defaults_of(found)
+    images = {name: known.pop(name) for name in IMAGE_FIELDS if name in known}
+    loadtest = parse_loadtest(fields_of_values(known), read_targets(cluster), given)
     built: frozenset[str] = frozenset()
-    if missing:
-        # An Argo Server knows no ConfigMaps.
-        cluster = None if os.environ.get("ARGO_SERVER") else connect(options.namespace, context=options.context)
+    if missing := missing_images(loadtest):
         settings = read_settings(cluster, registry=options.registry)
-        if settings.registry is None and found is not None:
-            known = defaults_of(found)
-            loadtest = loadtest.model_copy(update={name: known[name] for name in missing if name in known})
+        if settings.registry is None:
+            loadtest = loadtest.model_copy(update={name: images[name] for name in missing if name in images})
         built = frozenset(missing_images(loadtest))
         loadtest = with_built_images(
             loadtest, settings, build_args=options.build_args, context=options.context, tell=tell, stop=stop
         )
-    made = template_manifest(_with_defaults_of(loadtest), namespace=api.namespace)
+    made = template_manifest(_with_defaults_of(loadtest, given), namespace=api.namespace)
     if argo.publish(api, "workflowtemplates", renewed(found, made, fresh=built)):
         time.sleep(_HEARD_S)
     return loadtest
 
 
-def _with_defaults_of(loadtest: LoadTest) -> LoadTest:
-    """Make what the template's defaults come from: the project's own, but for what this cluster needs."""
-    kept = {name: getattr(loadtest, name) for name in ("api_image", "attacker_image")}
-    if loadtest.bucket is not None:
-        kept["results"] = loadtest.results
-    return LoadTest().model_copy(update=kept)
+def _with_defaults_of(loadtest: LoadTest, given: Fields) -> LoadTest:
+    """Make what a new template's defaults come from: the project's own, but for what this cluster needs."""
+    needed = [*IMAGE_FIELDS, *(name for name in ("results",) if name in given)]
+    return LoadTest().model_copy(update={name: getattr(loadtest, name) for name in needed})
 
 
-def _arguments(loadtest: LoadTest, given: frozenset[str]) -> dict[str, str]:
-    """Give every field but targets that nobody named: those come from the cluster's ConfigMap."""
-    return {name: value for name, value in values_of(loadtest).items() if name != "targets" or name in given}
+def _arguments(loadtest: LoadTest, given: Fields) -> dict[str, str]:
+    """Give what somebody named, and the images: they may be newer than the template's."""
+    values = values_of(loadtest)
+    return {name: value for name, value in values.items() if name in given or (name in IMAGE_FIELDS and value)}
 
 
 def _report_json(ended: Ended) -> str:

@@ -94,14 +94,14 @@ def submit(  # noqa: PLR0913  (an argument is an option)
 
     Further commands: render, schedule, list, stop RUN, report RUN; each has --help.
     """
-    loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
+    given = _given(file, options)
     if local:
-        _run_locally(loadtest, as_json=as_json, namespace=namespace, context=context)
+        _run_locally(parse_loadtest(given), as_json=as_json, namespace=namespace, context=context)
     from workflows.cluster_run import Attendance, run_on_cluster  # noqa: PLC0415  (--help need not wait for it)
 
     cluster = _cluster(namespace, context, registry=registry, build_args=build_arg)
     attendance = Attendance(wait=wait, detach=on_interrupt is OnInterrupt.DETACH, as_json=as_json)
-    raise typer.Exit(run_on_cluster(loadtest, cluster, attendance, given=frozenset(_given(file, options))))
+    raise typer.Exit(run_on_cluster(given, cluster, attendance))
 
 
 def _run_locally(loadtest: LoadTest, *, as_json: bool, namespace: str, context: str | None) -> None:
@@ -144,8 +144,9 @@ def _cluster(
     )
 
 
-def _given(file: Path | None, options: dict[str, object]) -> set[str]:
-    return {*(read_yaml(file) if file else {}), *given_fields(options)}
+def _given(file: Path | None, options: dict[str, object]) -> dict[str, object]:
+    """Put together what a file and options say; nothing of it is looked at yet."""
+    return {**(read_yaml(file) if file else {}), **given_fields(options)}
 
 
 @commands.command()
@@ -157,9 +158,10 @@ def render(file: LoadTestFile = None, *, namespace: Namespace = "loadtest", **op
     """
     from workflows.render import render_yaml, targets_manifest, template_manifest  # noqa: PLC0415
 
-    loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
+    given = _given(file, options)
+    loadtest = parse_loadtest(given)
     made = [template_manifest(loadtest, namespace=namespace)]
-    if "targets" in _given(file, options):
+    if "targets" in given:
         made.append(targets_manifest(loadtest, namespace=namespace))
     say(render_yaml(*made).rstrip())
 
@@ -180,10 +182,9 @@ def schedule(  # noqa: PLR0913  (an argument is an option)
     """Have the template run by cron, with the fields that are given here."""
     from workflows.cluster_run import Schedule, schedule_on_cluster  # noqa: PLC0415
 
-    loadtest = parse_loadtest(read_yaml(file) if file else {}, given_fields(options))
     when = Schedule(cron=cron, timezone=timezone)
     cluster = _cluster(namespace, context, registry=registry, build_args=build_arg)
-    say(schedule_on_cluster(loadtest, when, cluster, given=frozenset(_given(file, options))))
+    say(schedule_on_cluster(_given(file, options), when, cluster))
 
 
 @commands.command(name="list")

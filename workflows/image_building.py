@@ -15,17 +15,19 @@ from workflows.steps.buildkit import BuildKit, buildkit
 from workflows.steps.cloud_build import CloudBuild, cloud_build, google_session
 from workflows.steps.cluster import connect
 
-__all__ = ["missing_images", "with_built_images"]
+__all__ = ["IMAGE_FIELDS", "missing_images", "with_built_images"]
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-_FIELDS = {"api_image": API, "attacker_image": ATTACKER}
+_SOURCES = {"api_image": API, "attacker_image": ATTACKER}
+IMAGE_FIELDS = tuple(_SOURCES)
+"""The fields of the load test that name an image."""
 
 
 def missing_images(loadtest: LoadTest) -> tuple[str, ...]:
     """Name the fields of the images that the load test needs and does not name."""
     return tuple(
         field
-        for field in _FIELDS
+        for field in IMAGE_FIELDS
         if getattr(loadtest, field) is None and not (field == "api_image" and loadtest.api_url)
     )
 
@@ -57,10 +59,10 @@ def with_built_images(
     tell(Event(step="build", state=State.STARTED, text=f"images in {settings.registry}"))
     registry = Registry(prefix=settings.registry, find=partial(existing_digest, insecure=settings.is_insecure))
     builder = _builder(settings, settings.registry, build_args, context)
-    images = [_FIELDS[field] for field in missing]
+    images = [_SOURCES[field] for field in missing]
     built = build(images, registry, builder, checkout=_CHECKOUT, stop=stop, tell=tell)
     tell(Event(step="build", state=State.DONE))
-    return loadtest.model_copy(update={field: str(built[_FIELDS[field].name]) for field in missing})
+    return loadtest.model_copy(update={field: str(built[_SOURCES[field].name]) for field in missing})
 
 
 def _builder(settings: BuildSettings, registry: str, build_args: Mapping[str, str], context: str | None) -> Builder:

@@ -22,6 +22,7 @@ __all__ = ["LoadTest", "Order", "ServiceType"]
 
 _SERVICE_NAME = re.compile(r"service/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 """An `api_url` that names a Service of the cluster."""
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
 class Order(StrEnum):
@@ -90,6 +91,12 @@ def _readable(objectives: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError as error:
             raise ValueError(f"{text!r}: {error}") from error
     return objectives
+
+
+def _label_value(text: str | None) -> str | None:
+    if text is not None and not _LABEL_VALUE.fullmatch(text):
+        raise ValueError("give the value of a node's label: letters, digits and - _ . between them, at most 63")
+    return text
 
 
 def _as_list(value: object) -> object:
@@ -175,6 +182,15 @@ class LoadTest(BaseModel):
     attacker_memory: Annotated[Memory, Field(description="Memory of each attack pod; not limited on one machine.")] = (
         "1Gi"
     )
+    attacker_pool: Annotated[
+        str | None,
+        BeforeValidator(_none_if_empty),
+        AfterValidator(_label_value),
+        Field(
+            description="Nodes that attack pods must be on, by their label loadtest/pool; without one, those labelled "
+            "attacker are preferred. Not used on one machine."
+        ),
+    ] = None
     ready_timeout: Annotated[
         DurationField, AfterValidator(_positive), Field(description="How long to wait for the API to be ready.")
     ] = "60s"  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from workflows.loadtest import LoadTest
 
-__all__ = ["WorkflowParameter", "fields_of", "values_of", "workflow_parameters"]
+__all__ = ["WorkflowParameter", "fields_of", "fields_of_values", "values_of", "workflow_parameters"]
 
 _TARGETS = "targets"
 
@@ -54,7 +54,11 @@ def values_of(loadtest: LoadTest) -> dict[str, str]:
 
 def fields_of(parameters: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Read the fields of a load test from a workflow's parameters, a list of name and value as Argo gives them."""
-    values = {str(one["name"]): one["value"] for one in parameters if "value" in one}
+    return fields_of_values({str(one["name"]): one["value"] for one in parameters if "value" in one})
+
+
+def fields_of_values(values: Mapping[str, object]) -> dict[str, object]:
+    """Read the fields of a load test from the values of parameters; those of no field are left out."""
     fields: dict[str, object] = {name: values[name] for name in LoadTest.model_fields if name in values}
     if isinstance(text := fields.get(_TARGETS), str):
         fields[_TARGETS] = _structured(text)

@@ -25,7 +25,15 @@ from workflows import pod_steps
 from workflows.loadtest import LoadTest
 from workflows.parameters import WorkflowParameter, workflow_parameters
 
-__all__ = ["CRON_NAME", "TARGETS_NAME", "TEMPLATE_NAME", "cron_workflow", "manifest_of", "workflow_template"]
+__all__ = [
+    "CRON_NAME",
+    "IN_POOL",
+    "TARGETS_NAME",
+    "TEMPLATE_NAME",
+    "cron_workflow",
+    "manifest_of",
+    "workflow_template",
+]
 
 TEMPLATE_NAME = "load-test"
 CRON_NAME = "load-test"
@@ -51,6 +59,10 @@ _ARGOS_SHARE = {
     "requests": {"cpu": "10m", "memory": "64Mi"},
     "limits": {"cpu": "1", "memory": "256Mi"},
 }
+IN_POOL = (
+    '{{=workflow.parameters.attacker_pool == "" ? "{}" : toJSON({"loadtest/pool": workflow.parameters.attacker_pool})}}'
+)
+"""For Argo, the labels of the nodes that attack pods must be on."""
 _CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -78,6 +90,7 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
         synchronization=m.Synchronization(mutexes=[m.Mutex(name=TEMPLATE_NAME)]),
         active_deadline_seconds=_DEADLINE_S,
         pod_gc=m.PodGC(strategy="OnPodSuccess", delete_delay_duration="60s"),
+        artifact_gc=m.WorkflowLevelArtifactGC(strategy="Never"),
         ttl_strategy=m.TTLStrategy(seconds_after_success=_DAY_S, seconds_after_failure=7 * _DAY_S),
         pod_spec_patch=json.dumps(_argos_own_containers(init=_ARGOS_SHARE, wait=_ARGOS_SHARE)),
         template_defaults=m.Template(archive_location=_archive()),
@@ -209,8 +222,12 @@ def _attackers_own() -> str:
     # What runs before the attacker may use what the attacker may.
     patch = _argos_own_containers(init=fixed, wait={"requests": waiting, "limits": waiting})
     patch["containers"].append({"name": "main", "resources": fixed})
-    grace_s = "{{inputs.parameters.grace_s}}"
-    return json.dumps({"terminationGracePeriodSeconds": grace_s, **patch}).replace(f'"{grace_s}"', grace_s)
+    # What is no text in the patch.
+    unquoted = {"terminationGracePeriodSeconds": "{{inputs.parameters.grace_s}}", "nodeSelector": IN_POOL}
+    text = json.dumps({**unquoted, **patch})
+    for value in unquoted.values():
+        text = text.replace(json.dumps(value), value)
+    return text
 
 
 def _argos_own_containers(*, init: Resources, wait: Resources) -> dict[str, list[dict[str, object]]]:

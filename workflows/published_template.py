@@ -4,7 +4,11 @@ import copy
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["defaults_of", "renewed"]
+from workflows.parameters import fields_of_values
+from workflows.pipeline import TARGETS_NAME
+from workflows.steps.cluster import Cluster, asking
+
+__all__ = ["defaults_of", "read_targets", "renewed"]
 
 Manifest = Mapping[str, Any]
 
@@ -15,6 +19,30 @@ _OF_THE_PODS = "attacker_image"
 def defaults_of(template: Manifest) -> dict[str, str]:
     """Give the parameters of a template that have a value."""
     return {one["name"]: one["value"] for one in _parameters(template) if one.get("value")}
+
+
+def read_targets(cluster: Cluster | None) -> dict[str, object]:
+    """Read the targets of runs that are given none, as a field of a load test.
+
+    Args:
+        cluster: where their ConfigMap is; None where only its Argo Server can be asked.
+
+    Returns:
+        Nothing where there is no such ConfigMap: a run says so itself.
+
+    Raises:
+        RunBrokenError: the cluster refuses, or does not answer.
+    """
+    from kubernetes.client.exceptions import NotFoundException  # noqa: PLC0415
+
+    if cluster is None:
+        return {}
+    with asking(f"ConfigMap {TARGETS_NAME} in namespace {cluster.namespace}"):
+        try:
+            found = cluster.core.read_namespaced_config_map(TARGETS_NAME, cluster.namespace)
+        except NotFoundException:
+            return {}
+    return fields_of_values({"targets": text} if (text := (found.data or {}).get("targets")) else {})
 
 
 def renewed(found: Manifest | None, made: Manifest, *, fresh: Collection[str]) -> dict[str, Any]:

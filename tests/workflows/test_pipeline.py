@@ -20,7 +20,7 @@ from workflows import pod_steps
 from workflows.loadtest import LoadTest
 from workflows.loadtest_file import parse_loadtest, read_yaml
 from workflows.parameters import fields_of, values_of
-from workflows.pipeline import TARGETS_NAME, TEMPLATE_NAME, cron_workflow
+from workflows.pipeline import IN_POOL, TARGETS_NAME, TEMPLATE_NAME, cron_workflow
 from workflows.render import render_yaml, targets_manifest, template_manifest
 from workflows.steps.plan import plan
 
@@ -68,7 +68,8 @@ def main_of(template: Manifest) -> Manifest:
 
 def attack_patch(manifest: Manifest, **parameters: str) -> Manifest:
     """What Argo patches an attack pod with, its parameters filled in."""
-    text = templates_of(manifest)["attack"]["podSpecPatch"].replace("{{inputs.parameters.grace_s}}", "75")
+    text = templates_of(manifest)["attack"]["podSpecPatch"]
+    text = text.replace("{{inputs.parameters.grace_s}}", "75").replace(IN_POOL, "{}")
     for name, value in parameters.items():
         text = text.replace(f"{{{{workflow.parameters.{name}}}}}", value)
     patch: Manifest = json.loads(text)
@@ -224,7 +225,7 @@ def test_what_is_referred_to_is_there(made: Manifest) -> None:
         for one in template.get("inputs", {}).get("parameters", ())
     }
 
-    expressions = {text[2:-2] for text in (pod_steps.IN_BUCKET, pod_steps.IN_RUNS)}
+    expressions = {text[2:-2] for text in (pod_steps.IN_BUCKET, pod_steps.IN_RUNS, IN_POOL)}
 
     assert referred_in(made["spec"]["templates"]) - expressions <= fields | of_argo | outputs | inputs | {
         "item",
