@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from attacker.report.errors import ErrorClass, Fault
+
 __all__ = [
     "AttackFigures",
     "ErrorCount",
@@ -47,10 +49,14 @@ class LagFigures(_Value):
 
 
 class ErrorCount(_Value):
-    """What went wrong, and how often."""
+    """How many requests failed in one way."""
 
-    error: str
+    class_: ErrorClass = Field(alias="class")
+    fault: Fault
+    """On whose side it is."""
     count: int
+    example: str
+    """The most frequent text of the class."""
 
 
 class Judged(_Value):

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from attacker.report import notation
+from attacker.report.errors import meaning_of
 from attacker.report.figures import LatencyFigures, Report, TargetFigures
 from attacker.report.plots import TargetPlots
 
@@ -67,7 +68,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     written = (notation.bytes_text, notation.count, notation.measured, notation.rate, notation.share, notation.span)
-    environment.filters.update({write.__name__: write for write in written}, by_name=_by_name)
+    environment.filters.update({write.__name__: write for write in (*written, meaning_of)}, by_name=_by_name)
     environment.globals.update(missing=notation.MISSING, latency_names=_LATENCY_NAMES, is_thin=_is_thin)
     return environment
 

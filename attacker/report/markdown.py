@@ -66,9 +66,9 @@ def _figures_row(name: str, figures: Figures) -> str:
 def _errors(report: Report) -> Iterator[str]:
     errors = [(target.name, error) for target in report.targets for error in target.errors]
     if errors:
-        yield from _head("target", "error", "requests:")
+        yield from _head("target", "error", "requests:", "example")
         for target, error in sorted(errors, key=lambda pair: -pair[1].count)[:_MOST_ERRORS]:
-            yield _row(_plain(target), _plain(error.error), count(error.count))
+            yield _row(_plain(target), _plain(error.class_), count(error.count), _plain(error.example))
         if len(errors) > _MOST_ERRORS:
             yield ""
             yield f"… and {len(errors) - _MOST_ERRORS} more kinds of error."

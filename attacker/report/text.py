@@ -86,12 +86,12 @@ def _summary_cells(figures: Figures) -> tuple[str, ...]:
 
 
 def _errors(report: Report) -> Table:
-    table = _table("errors:", "target", "error")
+    table = _table("errors:", "target", "class", "example")
     errors = [(target.name, error) for target in report.targets for error in target.errors]
     for target, error in sorted(errors, key=lambda pair: -pair[1].count)[:_MOST_ERRORS]:
-        table.add_row(count(error.count), _one_line(target), _one_line(error.error))
+        table.add_row(count(error.count), _one_line(target), error.class_, _one_line(error.example))
     if len(errors) > _MOST_ERRORS:
-        table.add_row("…", "", f"and {len(errors) - _MOST_ERRORS} more kinds of error")
+        table.add_row("…", "", "", f"and {len(errors) - _MOST_ERRORS} more kinds of error")
     return table
 
 
@@ -131,7 +131,7 @@ def _target_lines(figures: TargetFigures) -> Iterator[str]:
     yield _line("Status Codes", "code:count", codes)
     yield "Error Set:"
     for error in figures.errors:
-        yield f"{count(error.count):>9}  {_one_line(error.error)}"
+        yield f"{count(error.count):>9}  {error.class_:<11}  {_one_line(error.example)}"
 
 
 def _line(label: str, names: str, *values: str) -> str:

@@ -15,10 +15,10 @@ __all__ = ["a_record", "attacked", "columns_by_vegeta", "columns_of", "encoded",
 _TIMEOUT_S = 60
 
 
-def attacked(urls: Sequence[str], *options: str) -> bytes:
-    """Attack URLs in turn; returns the results file."""
+def attacked(urls: Sequence[str], *options: str, by: Sequence[str] = ()) -> bytes:
+    """Attack URLs in turn, vegeta being started by way of the program `by`; returns the results file."""
     targets = "".join(json.dumps({"method": "GET", "url": url}) + "\n" for url in urls)
-    command = [str(find_vegeta()), "-cpus=1", "attack", "-format=json", "-timeout=10s", *options]
+    command = [*by, str(find_vegeta()), "-cpus=1", "attack", "-format=json", "-timeout=10s", *options]
     return subprocess.run(command, input=targets.encode(), capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
 
 

@@ -109,7 +109,7 @@ def test_errors_of_the_api_are_its_fault_and_not_the_measurements(tmp_path: Path
     assert told.code == Exit.FAIL, told.err
     [target] = the_report(tmp_path).targets
     assert (target.success, target.status_codes) == (0.0, {"500": 50})
-    assert [(error.error, error.count) for error in target.errors] == [("500 Internal Server Error", 50)]
+    assert [(e.class_, e.count, e.example) for e in target.errors] == [("http_5xx", 50, "500 Internal Server Error")]
 
 
 def test_an_attacker_that_cannot_keep_up_makes_the_run_invalid(tmp_path: Path, port: str) -> None:

@@ -19,7 +19,17 @@ from attacker.report.figures import (
 from attacker.report.statistics import Sample, figures_of
 from attacker.results import Ints, Results, Text
 
-__all__ = ["Wave", "a_report", "a_run", "a_sample", "a_target", "a_verdict", "a_wavy_sample", "in_ns"]
+__all__ = [
+    "Wave",
+    "a_report",
+    "a_run",
+    "a_sample",
+    "a_target",
+    "a_verdict",
+    "a_wavy_sample",
+    "an_error",
+    "in_ns",
+]
 
 START_NS = 1_771_254_421 * 1_000_000_000
 
@@ -130,8 +140,13 @@ def a_target(
     sample = sample or a_sample()
     figures = figures_of(sample, expected=expected or len(sample.results))
     known = {key: getattr(figures, key) for key in Figures.model_fields}
-    named = {"errors": tuple(ErrorCount(error=error, count=1) for error in errors)} if errors else {}
+    named = {"errors": tuple(an_error(example=error) for error in errors)} if errors else {}
     return TargetFigures(name=name, objectives=tuple(objectives), **{**known, **named})
+
+
+def an_error(**changes: object) -> ErrorCount:
+    """Count one error of no class in particular."""
+    return ErrorCount.model_validate({"class": "other", "fault": "api", "count": 1, "example": "odd", **changes})
 
 
 def a_run(**changes: object) -> Run:

@@ -147,13 +147,16 @@ def test_a_target_without_plots_has_measured_nothing(run_without_a_request: Repo
 
 
 def test_answers_and_errors_are_counted() -> None:
-    sample = a_sample([5] * 10, code=[200] * 7 + [503] * 2 + [0], error=[""] * 7 + ["503 Oh"] * 2 + ["dial <tcp>"])
+    errors = [""] * 7 + ["503 Oh"] * 2 + ["lookup <api>: no such host"]
+    sample = a_sample([5] * 10, code=[200] * 7 + [503] * 2 + [0], error=errors)
     rows = page_of(a_report(a_target(sample=sample))).rows
 
     assert ["no answer", "1", "10%"] in rows
     assert ["503", "2", "20%"] in rows
-    assert ["503 Oh", "2", "20%"] in rows
-    assert ["dial <tcp>", "1", "10%"] in rows
+    assert ["http_5xx the API failed: a status of 500 to 599", "2", "20%", "503 Oh"] in rows
+    [dns] = [row for row in rows if row[0].startswith("dns ")]
+    assert dns[0].endswith(" (no fault of the API)")
+    assert dns[1:] == ["1", "10%", "lookup <api>: no such host"]
 
 
 def test_what_was_run_is_told_with_its_environment(passed_run: Report) -> None:

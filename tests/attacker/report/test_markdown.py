@@ -47,10 +47,13 @@ def test_what_was_not_measured_is_a_dash_and_never_0(run_without_a_request: Repo
 
 
 def test_only_the_most_frequent_errors_are_listed() -> None:
-    sample = a_sample([5] * 14, code=500, error=["frequent", "frequent", *(f"rare {number}" for number in range(12))])
-    lines = render_markdown(a_report(a_target(sample=sample))).splitlines()
+    rare = a_target("get-metadata", errors=[f"rare {number}" for number in range(12)])
+    frequent = a_target(sample=a_sample([5] * 2, code=500, error=["500 Oh"] * 2))
+    lines = render_markdown(a_report(rare, frequent)).splitlines()
 
-    assert lines.index("| get-health | frequent | 2 |") < lines.index("| get-health | rare 0 | 1 |")
+    assert lines.index(r"| get-health | http\_5xx | 2 | 500 Oh |") < lines.index(
+        "| get-metadata | other | 1 | rare 0 |"
+    )
     assert "… and 3 more kinds of error." in lines
 
 

@@ -29,7 +29,7 @@ def test_a_failed_run_shows_errors_objectives_and_reasons(failed_run: Report) ->
     text = render_text(failed_run, width=100, colour=False)
     rows = rows_of(text)
 
-    assert ["get-metadata", "503 Service Unavailable"] in [row[1:] for row in rows]
+    assert ["get-metadata", "http_5xx", "503 Service Unavailable"] in [row[1:] for row in rows]
     assert ["get-metadata", "p99 < 50ms", "50.0004ms", "MISSED"] in rows
     assert ["get-health", "p99 < 50ms", "11.4ms", "met"] in rows
     assert "\nFAIL  2 of 3 objectives missed.\n  get-metadata: p99 < 50ms was missed\n" in text
@@ -89,7 +89,7 @@ def test_a_targets_own_text_reads_like_vegetas_report() -> None:
         "Success       [ratio]                                         99%\n"
         "Status Codes  [code:count]                                    200:99  503:1\n"
         "Error Set:\n"
-        "        1  503 Service Unavailable\n"
+        "        1  http_5xx     503 Service Unavailable\n"
     )
 
 
