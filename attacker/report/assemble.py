@@ -57,9 +57,9 @@ def assemble(
     """
     by_target = _grouped(found)
     samples = {name: _sample(shards) for name, shards in by_target.items()}
-    figures = {name: figures_of(samples[name], expected=_expected(shards)) for name, shards in by_target.items()}
+    figures = {name: _figures(samples[name], shards) for name, shards in by_target.items()}
     whole = Sample.joined(list(samples.values()), simultaneous=simultaneous)
-    overall = figures_of(whole, expected=_expected(found))
+    overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
     states = [one.state for one in found]
@@ -91,6 +91,12 @@ def _sample(shards: Sequence[FoundShard]) -> Sample:
     is_success: Callable[[int], bool] = shards[0].shard.target.is_success
     present = [one.measured for one in shards if one.state.evidence is not None]
     return sample_of(present, is_success=is_success)
+
+
+def _figures(sample: Sample, shards: Sequence[FoundShard]) -> Figures:
+    figures = figures_of(sample, expected=_expected(shards))
+    is_cut = any(one.state.evidence.cut_bodies for one in shards if one.state.evidence)
+    return figures.model_copy(update={"bytes_in": None}) if is_cut else figures
 
 
 def _expected(shards: Sequence[FoundShard]) -> int:

@@ -91,7 +91,8 @@ class Figures(_Value):
     throughput_per_s: float | None
     """Successes over the time from the first request to the last answer."""
     success: float | None
-    bytes_in: int
+    bytes_in: int | None
+    """Of the answers' bodies, decompressed; None where some were not kept whole, for nobody counted those."""
     bytes_out: int
     latency_ns: LatencyFigures | None
     """As vegeta measured it: from the moment that the request was really sent."""

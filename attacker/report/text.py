@@ -125,7 +125,12 @@ def _target_lines(figures: TargetFigures) -> Iterator[str]:
         yield _line("Corrected", names, *_spans(figures.corrected_latency_ns))
     yield _line("Latencies", names, *_spans(figures.latency_ns))
     for label, size_bytes in (("Bytes In", figures.bytes_in), ("Bytes Out", figures.bytes_out)):
-        yield _line(label, "total, mean", count(size_bytes), plain(size_bytes / requests if requests else None))
+        yield _line(
+            label,
+            "total, mean",
+            count(size_bytes),
+            plain(size_bytes / requests if requests and size_bytes is not None else None),
+        )
     yield _line("Success", "ratio", share(figures.success))
     codes = "  ".join(f"{code}:{number}" for code, number in figures.status_codes.items())
     yield _line("Status Codes", "code:count", codes)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from attacker.results import Results
 from attacker.vegeta import find_vegeta
 
-__all__ = ["a_record", "attacked", "columns_by_vegeta", "columns_of", "encoded", "gob_of", "message_ends"]
+__all__ = ["a_record", "attacked", "columns_by_vegeta", "columns_of", "encoded", "finished", "gob_of", "message_ends"]
 
 _TIMEOUT_S = 60
 
@@ -19,7 +19,12 @@ def attacked(urls: Sequence[str], *options: str, by: Sequence[str] = ()) -> byte
     """Attack URLs in turn, vegeta being started by way of the program `by`; returns the results file."""
     targets = "".join(json.dumps({"method": "GET", "url": url}) + "\n" for url in urls)
     command = [*by, str(find_vegeta()), "-cpus=1", "attack", "-format=json", "-timeout=10s", *options]
-    return subprocess.run(command, input=targets.encode(), capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
+    return finished(command, stdin=targets.encode())
+
+
+def finished(command: Sequence[str], *, stdin: bytes = b"") -> bytes:
+    """Run vegeta to its end; returns what it printed."""
+    return subprocess.run(command, input=stdin, capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
 
 
 def encoded(results: bytes, to: str) -> bytes:

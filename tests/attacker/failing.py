@@ -1,4 +1,4 @@
-"""Servers that fail as a test wants them to: they break connections off, close them, talk nonsense, know no name."""
+"""Servers that break connections off, close them, or talk nonsense, as a test wants them to; and a name server."""
 
 import socket
 import struct
@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["HANG_UP", "RESET", "a_name_server_without_names", "a_server_that_ends_with"]
+__all__ = ["HANG_UP", "RESET", "a_name_server", "a_server_that_ends_with"]
 
 HANG_UP, RESET = b"", b"\0"
 """How a connection ends: in silence, or broken off."""
-_NO_SUCH_NAME = 0x8183
-"""The flags of an answer of RFC 1035: a response, recursion, NXDOMAIN."""
+# RFC 1035: the flags of an answer, a question for an address of version 4, and the head of one.
+_NO_SUCH_NAME, _HERE_IT_IS = 0x8183, 0x8180
+_TYPE_A, _NAME_ABOVE = b"\0\1", b"\xc0\x0c"
+_A_RECORD = struct.pack("!HHIH", 1, 1, 60, 4)
 
 
 @contextmanager
@@ -40,12 +42,12 @@ def _end_connections(listener: socket.socket, last_words: bytes) -> None:
 
 
 @contextmanager
-def a_name_server_without_names() -> Iterator[tuple[str, list[bytes]]]:
-    """Answer every question with "there is no such name"; yields the address and the questions."""
+def a_name_server(knows: str | None = None) -> Iterator[tuple[str, list[bytes]]]:
+    """Give every name the same address, or deny that there is such a name; yields its place and the questions."""
     asked: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
-        serving = threading.Thread(target=_deny_all, args=(server, asked))
+        serving = threading.Thread(target=_answer_all, args=(server, knows, asked))
         serving.start()
         host, port = server.getsockname()
         yield f"{host}:{port}", asked
@@ -53,10 +55,16 @@ def a_name_server_without_names() -> Iterator[tuple[str, list[bytes]]]:
         serving.join(10)
 
 
-def _deny_all(server: socket.socket, asked: list[bytes]) -> None:
+def _answer_all(server: socket.socket, knows: str | None, asked: list[bytes]) -> None:
     while True:
-        question, client = server.recvfrom(1 << 12)
-        if not question:
+        query, client = server.recvfrom(1 << 12)
+        if not query:
             return
+        question = query[12 : query.index(b"\0", 12) + 5]  # the name, its type, its class
         asked.append(question)
-        server.sendto(question[:2] + struct.pack("!HHHHH", _NO_SUCH_NAME, 1, 0, 0, 0) + question[12:], client)
+        flags = _NO_SUCH_NAME if knows is None else _HERE_IT_IS
+        records = (
+            [] if knows is None or question[-4:-2] != _TYPE_A else [_NAME_ABOVE + _A_RECORD + socket.inet_aton(knows)]
+        )
+        head = query[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
+        server.sendto(head + question + b"".join(records), client)

@@ -16,6 +16,8 @@ import pytest
 
 from attacker.exits import Exit
 from attacker.report.figures import Report
+from tests.attacker.loopback import loopback
+from tests.certificates import CLIENT, certificates
 from tests.loopback import a_free_port, answering, refuses, storage_emulator, wait_until
 from tests.workflows.submit_process import REPOSITORY, SUBMIT, start_submit, submit
 
@@ -162,6 +164,29 @@ def test_a_yaml_file_is_taken_and_an_option_beats_it(tmp_path: Path, slow_api: s
     assert told.code == Exit.PASS, told.err
     loadtest = json.loads((the_run(tmp_path) / "loadtest.json").read_text())
     assert (loadtest["rate"], loadtest["duration"], loadtest["targets"][0]["name"]) == ("20/s", "1s", "root")
+
+
+def test_an_api_is_attacked_over_tls_with_the_clients_certificate(tmp_path: Path) -> None:
+    issued = certificates(tmp_path)
+    (tmp_path / "loadtest.yaml").write_text("root_certs: root.pem\ncert: both.pem\nmax_body: 4B\n")
+
+    with loopback(tls=issued.checking) as api:
+        told = submit("loadtest.yaml", *SHORT, "--target", "GET /", "--api-url", api.url, cwd=tmp_path)
+
+    assert told.code == Exit.PASS, told.err
+    assert {(one.client, one.protocol) for one in api.seen} == {(CLIENT, "HTTP/2")}
+    assert the_report(tmp_path).targets[0].bytes_in is None
+
+
+def test_a_certificate_that_cannot_be_read_ends_in_2_before_anything_is_started(tmp_path: Path) -> None:
+    told = submit(*SHORT, "--root-cert", "nowhere.pem", cwd=tmp_path)
+
+    assert told.code == Exit.USAGE
+    assert told.err == (
+        f"submit: root_certs is '{tmp_path}/nowhere.pem': No such file or directory: "
+        "give a PEM file that whoever attacks can read\n"
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_as_json_the_report_is_on_stdout_and_progress_on_stderr(tmp_path: Path, slow_api: str) -> None:

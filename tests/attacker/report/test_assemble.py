@@ -62,6 +62,16 @@ def test_healthy_shards_whose_objectives_are_met_pass() -> None:
     ]
 
 
+def test_where_answers_were_not_kept_whole_nobody_knows_how_many_bytes_came_in() -> None:
+    whole, cut = a_found_shard("one", target="one"), a_found_shard("two", target="two", evidence={"cut_bodies": 1})
+
+    report = assembled(whole, cut, objectives=["one: bytes_in > 0", "two: bytes_in > 0"])
+
+    assert [target.bytes_in for target in report.targets] == [1500, None]
+    assert report.overall.bytes_in is None
+    assert report.verdict.reasons == ("two: bytes_in > 0: nothing was measured",)
+
+
 def test_an_objective_that_one_target_misses_fails_the_run() -> None:
     report = assembled(
         a_found_shard("one", target="one"),

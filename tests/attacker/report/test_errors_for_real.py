@@ -14,7 +14,7 @@ from attacker.report.figures import ErrorCount
 from attacker.report.statistics import MeasuredShard, figures_of, is_answered, sample_of
 from attacker.results import Results
 from tests.attacker.by_vegeta import attacked
-from tests.attacker.failing import HANG_UP, RESET, a_name_server_without_names, a_server_that_ends_with
+from tests.attacker.failing import HANG_UP, RESET, a_name_server, a_server_that_ends_with
 from tests.attacker.loopback import Loopback, a_refusing_port, loopback
 from tests.attacker.own_network import attacked_in_own_network, why_there_is_none
 
@@ -88,7 +88,7 @@ def test_a_server_that_is_too_slow_runs_into_the_timeout(loopback_api: Loopback)
 
 
 def test_a_name_that_nobody_knows_is_an_error_of_dns() -> None:
-    with a_name_server_without_names() as (address, asked):
+    with a_name_server() as (address, asked):
         kind, example = the_only_error(attacked(["http://nowhere.example/"], *SIX, f"-resolvers={address}"))
 
     assert kind == ErrorClass.DNS

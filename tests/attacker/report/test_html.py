@@ -159,6 +159,12 @@ def test_answers_and_errors_are_counted() -> None:
     assert dns[1:] == ["1", "10%", "lookup <api>: no such host"]
 
 
+def test_bytes_that_nobody_counted_are_a_dash() -> None:
+    target = a_target().model_copy(update={"bytes_in": None})
+
+    assert ["bytes received", MISSING] in page_of(a_report(target)).rows
+
+
 def test_what_was_run_is_told_with_its_environment(passed_run: Report) -> None:
     text = page_of(passed_run).text
 

@@ -100,6 +100,12 @@ def test_a_targets_own_text_without_a_schedule_has_no_corrected_latency() -> Non
     assert "Latencies" in text
 
 
+def test_bytes_that_nobody_counted_are_a_dash() -> None:
+    text = render_target_text(a_target().model_copy(update={"bytes_in": None}))
+
+    assert re.search(rf"Bytes In .*\] +{MISSING}, {MISSING}\n", text)
+
+
 def test_a_targets_own_text_can_be_of_nothing() -> None:
     lines = render_target_text(a_target(sample=a_sample([]))).splitlines()
 
