@@ -107,6 +107,8 @@ class TargetFigures(Figures):
     """One element of `report.json`'s `targets`."""
 
     name: str
+    omission: str | None = None
+    """Why corrected latency is longer than vegeta's, in a sentence; None where it is not materially so."""
     objectives: tuple[Judged, ...] = ()
 
 

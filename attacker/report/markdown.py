@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from attacker.report.figures import Figures, Report
-from attacker.report.notation import count, meaning, measured, objectives, printable, rate, share, span
+from attacker.report.notation import count, meaning, measured, objectives, omissions, printable, rate, share, span
 
 __all__ = ["render_markdown"]
 
@@ -48,6 +48,9 @@ def _summary(report: Report) -> Iterator[str]:
     if len(report.targets) > 1:
         yield _figures_row("overall", report.overall)
     yield ""
+    for name, omission in omissions(report):
+        yield _plain(f"{name}: {omission}")
+        yield ""
 
 
 def _figures_row(name: str, figures: Figures) -> str:

@@ -14,6 +14,7 @@ from attacker.report.notation import (
     meaning,
     measured,
     objectives,
+    omissions,
     plain,
     printable,
     rate,
@@ -49,6 +50,9 @@ def render_text(report: Report, *, width: int | None, colour: bool) -> str:
         legacy_windows=False,
     )
     console.print(_summary(report))
+    for target, omission in omissions(report):
+        console.print()
+        console.print(_one_line(f"{target}: {omission}"))
     for table in (_errors(report), _objectives(report)):
         if table.row_count:
             console.print()
@@ -134,6 +138,8 @@ def _target_lines(figures: TargetFigures) -> Iterator[str]:
     yield _line("Success", "ratio", share(figures.success))
     codes = "  ".join(f"{code}:{number}" for code, number in figures.status_codes.items())
     yield _line("Status Codes", "code:count", codes)
+    if figures.omission:
+        yield f"{'Omission':<13} {figures.omission}"
     yield "Error Set:"
     for error in figures.errors:
         yield f"{count(error.count):>9}  {error.class_:<11}  {_one_line(error.example)}"

@@ -242,7 +242,8 @@ def test_a_vegeta_that_is_killed_loses_what_was_under_way_and_nothing_else(
     attacking = in_the_background(lambda: attacked_now(attacker, shard, tmp_path))
     wait_until(lambda: len(loopback_api.seen) >= 50)
 
-    os.kill(*processes_of(shard), signal.SIGKILL)
+    [vegeta] = processes_of(shard)
+    os.kill(vegeta, signal.SIGKILL)
     evidence = record(attacker, attacking(), tmp_path)
 
     # One worker's request, and the result before it on its way to the disk.

@@ -18,7 +18,7 @@ from tests.attacker.loopback import loopback
 REPOSITORY = Path(__file__).parents[2]
 TARGET_KEYS = (
     "name requests expected rate_per_s throughput_per_s success bytes_in bytes_out latency_ns corrected_latency_ns "
-    "status_codes errors attack objectives"
+    "status_codes errors attack omission objectives"
 )
 LATENCY_KEYS = "min mean p50 p90 p95 p99 p99.9 p99.99 max"
 COMMAND = [sys.executable, "-m", "attacker", "report"]

@@ -16,6 +16,7 @@ from attacker.report.figures import (
     Verdict,
     VerdictResult,
 )
+from attacker.report.omission import why_they_differ
 from attacker.report.statistics import Sample, figures_of
 from attacker.results import Ints, Results, Text
 
@@ -141,7 +142,8 @@ def a_target(
     figures = figures_of(sample, expected=expected or len(sample.results))
     known = {key: getattr(figures, key) for key in Figures.model_fields}
     named = {"errors": tuple(an_error(example=error) for error in errors)} if errors else {}
-    return TargetFigures(name=name, objectives=tuple(objectives), **{**known, **named})
+    omission = why_they_differ(figures, max_workers=None)
+    return TargetFigures(name=name, objectives=tuple(objectives), omission=omission, **{**known, **named})
 
 
 def an_error(**changes: object) -> ErrorCount:

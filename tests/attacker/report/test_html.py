@@ -125,6 +125,13 @@ def test_corrected_latency_stands_beside_vegetas() -> None:
     assert ["p99", "101ms", "99ms"] in rows
 
 
+def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_with_a_stall: Report) -> None:
+    text = page_of(run_with_a_stall).text
+
+    assert text.count("Corrected p99 is 9s and vegeta's 1ms, because requests were sent up to 10s after they") == 1
+    assert "Corrected p99 is 9s" in Page(render_target_html(run_with_a_stall.targets[1], PLOTS)).text
+
+
 def test_a_percentile_that_the_requests_cannot_tell_is_greyed() -> None:
     html = render_html(a_report(a_target(sample=a_sample(range(1, 101)))), {})
 

@@ -93,6 +93,20 @@ def test_a_targets_own_text_reads_like_vegetas_report() -> None:
     )
 
 
+def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_with_a_stall: Report) -> None:
+    lines = render_text(run_with_a_stall, width=None, colour=False).splitlines()
+
+    [told] = [line for line in lines if "vegeta's" in line]
+    assert told.startswith("get-stalled: Corrected p99 is 9s and vegeta's 1ms, because requests were sent up to 10s ")
+
+
+def test_a_targets_own_text_says_so_too(run_with_a_stall: Report) -> None:
+    healthy, stalled = (render_target_text(target) for target in run_with_a_stall.targets)
+
+    assert "\nOmission      Corrected p99 is 9s and vegeta's 1ms, because " in stalled
+    assert "Omission" not in healthy
+
+
 def test_a_targets_own_text_without_a_schedule_has_no_corrected_latency() -> None:
     text = render_target_text(a_target(sample=a_sample(lag_ms=None)))
 
