@@ -6,11 +6,23 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from attacker.results import Results
 from attacker.vegeta import find_vegeta
 
-__all__ = ["a_record", "attacked", "columns_by_vegeta", "columns_of", "encoded", "finished", "gob_of", "message_ends"]
+__all__ = [
+    "a_record",
+    "attacked",
+    "columns_by_vegeta",
+    "columns_of",
+    "encoded",
+    "finished",
+    "gob_of",
+    "message_ends",
+    "reported",
+]
 
 _TIMEOUT_S = 60
 
@@ -25,6 +37,14 @@ def attacked(urls: Sequence[str], *options: str, by: Sequence[str] = ()) -> byte
 def finished(command: Sequence[str], *, stdin: bytes = b"") -> bytes:
     """Run vegeta to its end; returns what it printed."""
     return subprocess.run(command, input=stdin, capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
+
+
+def reported(*files: Path) -> dict[str, Any]:
+    """Have vegeta report on results files, as JSON."""
+    found: dict[str, Any] = json.loads(
+        finished([str(find_vegeta()), "-cpus=1", "report", "-type=json", *map(str, files)])
+    )
+    return found
 
 
 def encoded(results: bytes, to: str) -> bytes:

@@ -19,6 +19,7 @@ from attacker.report.figures import Report
 from tests.attacker.loopback import loopback
 from tests.certificates import CLIENT, certificates
 from tests.loopback import a_free_port, answering, refuses, storage_emulator, wait_until
+from tests.stalling import stalling_server
 from tests.workflows.submit_process import REPOSITORY, SUBMIT, start_submit, submit
 
 SHORT = ("--local", "--duration", "1s", "--rate", "50")
@@ -164,6 +165,28 @@ def test_a_yaml_file_is_taken_and_an_option_beats_it(tmp_path: Path, slow_api: s
     assert told.code == Exit.PASS, told.err
     loadtest = json.loads((the_run(tmp_path) / "loadtest.json").read_text())
     assert (loadtest["rate"], loadtest["duration"], loadtest["targets"][0]["name"]) == ("20/s", "1s", "root")
+
+
+def test_a_stall_that_the_attackers_wait_out_is_in_every_face_of_the_report(tmp_path: Path) -> None:
+    objectives = ("--objective", "p99 < 50ms", "--objective", "raw.p99 < 450ms")
+    with stalling_server(tmp_path, at=500, stall_s=1) as server:
+        told = submit(
+            *("--local", "--rate", "500", "--duration", "5s", "--max-workers", "10", *objectives),
+            *("--target", "GET /", "--api-url", server.url),
+            cwd=tmp_path,
+        )
+
+    assert told.code == Exit.FAIL, told.err
+    [target] = the_report(tmp_path).targets
+    assert [judged.met for judged in target.objectives] == [False, True]
+    assert str(target.omission).startswith("Corrected p99 is ")
+    assert " because all 10 workers (max_workers) waited for answers and requests were sent up to " in str(
+        target.omission
+    )
+    faces = [
+        (the_run(tmp_path) / name).read_text() for name in ("report.json", "report.html", "report.md", "junit.xml")
+    ]
+    assert ["(max_workers) waited" in face.replace("\\_", "_") for face in [told.out, *faces]] == [True] * 5
 
 
 def test_an_api_is_attacked_over_tls_with_the_clients_certificate(tmp_path: Path) -> None:
