@@ -28,8 +28,12 @@ _TIMEOUT_S = 60
 
 
 def attacked(urls: Sequence[str], *options: str, by: Sequence[str] = ()) -> bytes:
-    """Attack URLs in turn, vegeta being started by way of the program `by`; returns the results file."""
-    targets = "".join(json.dumps({"method": "GET", "url": url}) + "\n" for url in urls)
+    """Attack URLs in turn, vegeta being started by way of the program `by`; returns the results file.
+
+    A URL can have a method before it: `POST http://api/`.
+    """
+    requests = [url.rpartition(" ") for url in urls]
+    targets = "".join(json.dumps({"method": method or "GET", "url": url}) + "\n" for method, _, url in requests)
     command = [*by, str(find_vegeta()), "-cpus=1", "attack", "-format=json", "-timeout=10s", *options]
     return finished(command, stdin=targets.encode())
 
