@@ -27,7 +27,7 @@ def why_there_is_none() -> str:
     """Say why this machine lets nobody have a network of their own; empty where it does."""
     if shutil.which("unshare") is None:
         return "there is no unshare on this machine"
-    write_again = f"read -r ports < {_PORT_RANGE} && echo $ports > {_PORT_RANGE}"
+    write_again = f'ports=$(cat {_PORT_RANGE}) && echo "$ports" > {_PORT_RANGE}'
     try:
         subprocess.run([*_UNSHARE, "sh", "-c", write_again], capture_output=True, text=True, check=True, timeout=10)
     except subprocess.CalledProcessError as error:
