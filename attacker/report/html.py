@@ -24,6 +24,7 @@ _PLANNED = {
     "order": "Order of targets",
     "shards": "Shards of each target",
     "timeout": "Timeout",
+    "max_workers": "Most workers of each attacker",
 }
 """What of the load test is told at the top of the page, and under which name."""
 

@@ -82,7 +82,7 @@ def _attacks(folder: Path) -> Iterator[tuple[str, Sequence[bytes]]]:
         redirect = f"{api.url}/?status=307&location=/there"
         yield "redirects followed", [_attack(redirect, api.url)]
         yield "redirects not followed", [_attack(redirect, api.url, "-redirects=-1")]
-        yield "one request", [_attack(api.url, "-duration=9ms")]
+        yield "one request", [_attack(api.url, "-rate=2/s", "-duration=499ms")]
         yield "held back", [_attack(f"{api.url}/?wait_s=0.05", api.url, "-max-workers=1", "-duration=999ms")]
         yield "two names", [normal, _attack(f"{api.url}/?status=404", "-name=two", "-duration=99ms")]
         yield "duplicates", [normal, normal]

@@ -124,8 +124,8 @@ def test_no_more_connections_are_made_than_are_allowed(attacked: Attacked, loopb
 
 def test_no_more_idle_connections_are_kept_than_were_said(attacked: Attacked) -> None:
     with loopback(together=5) as keeping_all, loopback(together=5) as keeping_one:
-        attacked(keeping_all.url)
-        attacked(keeping_one.url, connections=1)
+        attacked(keeping_all.url, max_workers=5)
+        attacked(keeping_one.url, max_workers=5, connections=1)
 
     assert connections_of(keeping_all) < 10 < connections_of(keeping_one)
 

@@ -184,6 +184,13 @@ def test_what_was_run_is_told_with_its_environment(passed_run: Report) -> None:
     assert f"image {MISSING}" in text
 
 
+def test_a_limit_of_workers_is_told_where_there_is_one() -> None:
+    limited, unlimited = (page_of(a_report(run=a_run(loadtest={"max_workers": most}))).text for most in (10, None))
+
+    assert "Most workers of each attacker 10 API" in limited
+    assert "Most workers" not in unlimited
+
+
 def test_a_page_needs_no_script_and_nothing_from_elsewhere(failed_run: Report) -> None:
     plots = {target.name: plots_of(a_sample(), name=target.name) for target in failed_run.targets}
     html = render_html(failed_run, plots)
