@@ -58,7 +58,8 @@ def attack(
     """Attack with one shard of a run's plan, when all its shards are ready, and upload what was measured.
 
     0 means attacked and uploaded, whatever the API answered; 75 too late, and 76 that others were, so nobody attacked;
-    130 told to stop before the attack, 4 broken. SIGTERM stops the attack; what was measured is uploaded all the same.
+    130 told to stop before the attack, 2 a certificate's file that cannot be used, 4 broken. SIGTERM stops the attack;
+    what was measured is uploaded all the same.
     """
     from attacker.stopping import stopped_by_signals  # noqa: PLC0415
 

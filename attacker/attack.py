@@ -6,7 +6,7 @@ import platform
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +19,8 @@ from attacker.plan import Shard
 from attacker.report.figures import LagFigures
 from attacker.report.statistics import lag_figures
 from attacker.results import Results
-from attacker.schedule import schedule_of, seq_gaps
+from attacker.schedule import max_in_flight, schedule_of, seq_gaps
+from attacker.tls import located
 from attacker.vegeta import attack_command, attack_environment
 
 __all__ = ["Attack", "Attacker", "attack", "record"]
@@ -73,13 +74,14 @@ def attack(
     """
     into.mkdir(parents=True, exist_ok=True)
     targets = into / _TARGETS
-    command = attack_command(attacker.vegeta, shard, targets=targets, output=into / _RAW, cpus=attacker.cpus)
+    here = replace(shard, sending=located(shard.sending))
+    command = attack_command(attacker.vegeta, here, targets=targets, output=into / _RAW, cpus=attacker.cpus)
     try:
         _write_private(targets, shard.target.as_vegeta_json())
         stop.wait(max(0.0, (start_at_ns + shard.delay_ns - time.time_ns()) / 1e9))
         before = read_throttling()
         started_ns = time.time_ns()
-        exit_code = None if stop.is_set() else _run(command, into / _LOG, _longest_s(shard), stop, grace_s)
+        exit_code = None if stop.is_set() else _run(command, shard, into / _LOG, stop, grace_s)
     finally:
         targets.unlink(missing_ok=True)  # it may hold credentials
     return Attack(
@@ -123,6 +125,9 @@ def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
         damage=damage,
         lag_ns=_lag_ns(file.results, attack.shard),
         seq_gaps=seq_gaps(file.results.seq),
+        max_in_flight=max_in_flight(file.results.timestamp_ns, file.results.latency_ns),
+        max_workers=attack.shard.sending.max_workers,
+        cut_bodies=_cut_bodies(file.results, attack.shard.sending.max_body),
         throttled_ratio=attack.throttled_ratio,
         node=os.environ.get("NODE_NAME") or platform.node(),
         image_digest=os.environ.get("ATTACKER_IMAGE_DIGEST"),
@@ -144,12 +149,12 @@ def _longest_s(shard: Shard) -> float:
     return shard.duration.s + shard.timeout.s + _OVERTIME_S
 
 
-def _run(command: tuple[str, ...], log: Path, longest_s: float, stop: threading.Event, grace_s: float) -> int | None:
+def _run(command: tuple[str, ...], shard: Shard, log: Path, stop: threading.Event, grace_s: float) -> int | None:
     """Run to the end, or until told to stop; returns the exit code, None where it had to be killed."""
     with log.open("wb") as stream:
-        process = _start(command, stream)
+        process = _start(command, attack_environment(shard.sending), stream)
     try:
-        if not _ended(process, longest_s, stop) and stop.is_set():
+        if not _ended(process, _longest_s(shard), stop) and stop.is_set():
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(grace_s)
@@ -160,14 +165,14 @@ def _run(command: tuple[str, ...], log: Path, longest_s: float, stop: threading.
             process.wait()
 
 
-def _start(command: tuple[str, ...], log: BinaryIO) -> subprocess.Popen[bytes]:
+def _start(command: tuple[str, ...], environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=attack_environment(),
+            env=environment,
             start_new_session=True,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
         )
     except OSError as error:
@@ -203,6 +208,11 @@ def _read_raw(raw: Path) -> tuple[GobFile, str | None]:
 def _lag_ns(results: Results, shard: Shard) -> LagFigures | None:
     schedule = schedule_of(results, interval_ns=shard.rate.interval_ns)
     return None if schedule is None else lag_figures(schedule.lag_ns)
+
+
+def _cut_bodies(results: Results, max_body: int) -> int:
+    """Count the answers that may have been longer than what was kept of them, which is all that bytes_in tells."""
+    return 0 if max_body < 0 else int(((results.bytes_in >= max_body) & (results.code != 0)).sum())
 
 
 def _tail(log: Path) -> str:

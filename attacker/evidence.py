@@ -50,6 +50,12 @@ class Evidence(BaseModel):
     """What is wrong with vegeta's file, where it could not be read to its end."""
     lag_ns: LagFigures | None
     seq_gaps: int
+    max_in_flight: int
+    """The most requests that were under way at one moment, those of the warm-up, too."""
+    max_workers: int | None
+    """The most that could be; None where there was no limit."""
+    cut_bodies: int
+    """Answers that filled what was kept of each (`max_body`): how long they were is not known."""
     throttled_ratio: float | None
     """Share of the scheduler's periods in which the attacker's cgroup had to wait for its CPU quota."""
     node: str

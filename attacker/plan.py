@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from attacker.duration import Duration
 from attacker.exits import InvalidLoadTestError
 from attacker.rate import Rate
+from attacker.sending import USUAL, Sending
 from attacker.targets import Target
 
 __all__ = ["Load", "Shard", "plan"]
@@ -24,6 +25,7 @@ class Load:
     shards: int
     timeout: Duration
     """Longest wait for one answer."""
+    sending: Sending = USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Shard:
     delay_ns: int
     """Its start after the common instant, so that the shards of a target take turns instead of sending in bursts."""
     timeout: Duration
+    sending: Sending = USUAL
 
     @property
     def duration(self) -> Duration:
@@ -79,6 +82,7 @@ def plan(targets: Sequence[Target], load: Load, *, base_url: str) -> tuple[Shard
             requests=_share(measured, load.shards, index),
             delay_ns=index * load.rate.interval_ns,
             timeout=load.timeout,
+            sending=load.sending,
         )
         for target in targets
         for index in range(load.shards)

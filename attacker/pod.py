@@ -22,6 +22,7 @@ from attacker.plan import Shard
 from attacker.plan_file import Plan, parse_plan, plan_path
 from attacker.results import Results
 from attacker.run_folder import shard_folder
+from attacker.tls import check_certificates
 from attacker.vegeta import find_vegeta, vegeta_version
 
 __all__ = ["attack_in_pod"]
@@ -52,10 +53,12 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
 
     Raises:
         RunBrokenError: something was missing, or could not be read or written.
+        InvalidLoadTestError: a certificate's file cannot be used.
     """
     with _absence_told(name, run, bucket):
         plan = _read_plan(run, bucket)
         shard = _own(plan, name)
+        check_certificates(shard.sending)
         vegeta = find_vegeta()
         attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus, run=run)
         with tempfile.TemporaryDirectory(prefix="attack-") as scratch:

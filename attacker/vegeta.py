@@ -5,16 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attacker.exits import RunBrokenError
 from attacker.plan import Shard
+from attacker.sending import Sending
 
 __all__ = ["attack_command", "attack_environment", "find_vegeta", "vegeta_version"]
 
 _PROXY_VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
-_MAX_BODY_BYTES = -1  # any cap makes bytes_in the kept part only
 
 
 def find_vegeta() -> Path:
@@ -67,11 +67,37 @@ def attack_command(vegeta: Path, shard: Shard, *, targets: Path, output: Path, c
         f"-rate={shard.rate}",
         f"-duration={shard.duration.ns}ns",
         f"-timeout={shard.timeout}",
-        f"-max-body={_MAX_BODY_BYTES}",
-        "-dns-ttl=5s",  # its default is for ever
+        *_sending_options(shard.sending),
     )
 
 
-def attack_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Take out of the environment what would send the load through a proxy."""
-    return {name: value for name, value in environment.items() if name.lower() not in _PROXY_VARIABLES}
+def attack_environment(sending: Sending, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Take out of the environment what would send the load through a proxy, unless that is asked for."""
+    kept = () if sending.proxies else _PROXY_VARIABLES
+    return {name: value for name, value in environment.items() if name.lower() not in kept}
+
+
+def _sending_options(sending: Sending) -> Iterator[str]:
+    """Spell out vegeta's own defaults, too: the evidence is to tell them."""
+    yield f"-workers={sending.workers}"
+    if sending.max_workers is not None:
+        yield f"-max-workers={sending.max_workers}"
+    yield f"-connections={sending.connections}"
+    yield f"-max-connections={sending.max_connections}"
+    yield f"-keepalive={_flag(sending.keepalive)}"
+    yield f"-http2={_flag(sending.http2)}"
+    yield f"-h2c={_flag(sending.h2c)}"
+    yield f"-redirects={sending.redirects}"
+    yield f"-max-body={sending.max_body}"
+    yield f"-dns-ttl={-1 if sending.dns_ttl is None else sending.dns_ttl}"
+    yield f"-insecure={_flag(sending.insecure)}"
+    if sending.root_certs:
+        yield f"-root-certs={','.join(sending.root_certs)}"
+    if sending.cert is not None:
+        yield f"-cert={sending.cert}"
+    if sending.key is not None:
+        yield f"-key={sending.key}"
+
+
+def _flag(is_on: bool) -> str:  # noqa: FBT001  (it is all that there is)
+    return "true" if is_on else "false"

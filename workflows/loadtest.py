@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Self
@@ -14,7 +15,10 @@ from attacker.exits import InvalidLoadTestError
 from attacker.plan import Load, plan
 from attacker.rate import RateField
 from attacker.report.objectives import OVERALL, Objective, parse_objective
+from attacker.sending import USUAL, Sending, contradictions
 from attacker.targets import Target, check_absolute_url, parse_target_line
+from workflows import sending_fields
+from workflows.form_text import list_of_lines, none_if_empty
 from workflows.quantity import Cpu, Memory
 
 __all__ = ["LoadTest", "Order", "ServiceType"]
@@ -37,11 +41,6 @@ class ServiceType(StrEnum):
 
     LOAD_BALANCER = "LoadBalancer"
     CLUSTER_IP = "ClusterIP"
-
-
-def _none_if_empty(value: object) -> object:
-    """Take an empty text, as a form sends it, for nothing."""
-    return None if value == "" else value
 
 
 def _positive(duration: Duration) -> Duration:
@@ -99,11 +98,6 @@ def _label_value(text: str | None) -> str | None:
     return text
 
 
-def _as_list(value: object) -> object:
-    """Accept lines of text as well as a list."""
-    return [line.strip() for line in value.splitlines() if line.strip()] if isinstance(value, str) else value
-
-
 def _place(text: str) -> str:
     if text.startswith("gs:"):
         parse_address(text)
@@ -150,19 +144,19 @@ class LoadTest(BaseModel):
     ] = Order.PARALLEL
     objectives: Annotated[
         tuple[str, ...],
-        BeforeValidator(_as_list),
+        BeforeValidator(list_of_lines),
         AfterValidator(_readable),
         Field(description="What must hold, for each target or for one: 'p99 < 50ms', 'get-health: success >= 99.9%'."),
     ] = ("success >= 99%",)
     api_url: Annotated[
         str | None,
-        BeforeValidator(_none_if_empty),
+        BeforeValidator(none_if_empty),
         AfterValidator(_without_slash),
         Field(description="Attack the API there, a URL or service/NAME; nothing is deployed or torn down."),
     ] = None
     api_image: Annotated[
         str | None,
-        BeforeValidator(_none_if_empty),
+        BeforeValidator(none_if_empty),
         Field(description="Image of the API, best by digest; without one it is built. Not used on one machine."),
     ] = None
     api_service: Annotated[
@@ -175,7 +169,7 @@ class LoadTest(BaseModel):
     api_memory: Annotated[Memory, Field(description="Memory of each API pod; not limited on one machine.")] = "300Mi"
     attacker_image: Annotated[
         str | None,
-        BeforeValidator(_none_if_empty),
+        BeforeValidator(none_if_empty),
         Field(description="Image of the attackers, best by digest; without one it is built. Not used on one machine."),
     ] = None
     attacker_cpu: Annotated[Cpu, Field(description="CPU of each attacker; vegeta uses as many processors.")] = "1"
@@ -184,13 +178,28 @@ class LoadTest(BaseModel):
     )
     attacker_pool: Annotated[
         str | None,
-        BeforeValidator(_none_if_empty),
+        BeforeValidator(none_if_empty),
         AfterValidator(_label_value),
         Field(
             description="Nodes that attack pods must be on, by their label loadtest/pool; without one, those labelled "
             "attacker are preferred. Not used on one machine."
         ),
     ] = None
+    workers: sending_fields.Workers = USUAL.workers
+    max_workers: sending_fields.MaxWorkers = USUAL.max_workers
+    connections: sending_fields.Connections = USUAL.connections
+    max_connections: sending_fields.MaxConnections = USUAL.max_connections
+    keepalive: sending_fields.Keepalive = USUAL.keepalive
+    http2: sending_fields.Http2 = USUAL.http2
+    h2c: sending_fields.H2c = USUAL.h2c
+    redirects: sending_fields.Redirects = USUAL.redirects
+    max_body: sending_fields.MaxBody = USUAL.max_body
+    dns_ttl: sending_fields.DnsTtl = USUAL.dns_ttl
+    insecure: sending_fields.Insecure = USUAL.insecure
+    root_certs: sending_fields.RootCerts = USUAL.root_certs
+    cert: sending_fields.Cert = USUAL.cert
+    key: sending_fields.Key = USUAL.key
+    proxies: sending_fields.Proxies = USUAL.proxies
     ready_timeout: Annotated[
         DurationField, AfterValidator(_positive), Field(description="How long to wait for the API to be ready.")
     ] = "60s"  # type: ignore[assignment]
@@ -214,6 +223,9 @@ class LoadTest(BaseModel):
                 raise ValueError(
                     f"objectives has {objective.target!r}, which is no target: the targets are {', '.join(names)}"
                 )
+        urls = [target.at(self.api_url or "").url for target in self.targets]
+        if ignored := contradictions(self.sending, urls):
+            raise ValueError("\n".join(ignored))
         try:
             plan(self.targets, self.load, base_url="")
         except InvalidLoadTestError as error:
@@ -224,8 +236,18 @@ class LoadTest(BaseModel):
     def load(self) -> Load:
         """How hard each target is attacked."""
         return Load(
-            rate=self.rate, warmup=self.warmup, duration=self.duration, shards=self.shards, timeout=self.timeout
+            rate=self.rate,
+            warmup=self.warmup,
+            duration=self.duration,
+            shards=self.shards,
+            timeout=self.timeout,
+            sending=self.sending,
         )
+
+    @property
+    def sending(self) -> Sending:
+        """How vegeta sends."""
+        return Sending(**{field.name: getattr(self, field.name) for field in fields(Sending)})
 
     @cached_property
     def parsed_objectives(self) -> tuple[Objective, ...]:

@@ -15,6 +15,20 @@ from workflows.loadtest import LoadTest
 __all__ = ["parse_loadtest", "read_yaml"]
 
 
+_REMEDIES = {
+    "bool_parsing": "give true or false",
+    "bool_type": "give true or false",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "int_type": "give a whole number",
+    "greater_than_equal": "give {ge} or more",
+    "less_than_equal": "give {le} or less",
+    "string_type": "give a text",
+    "tuple_type": "give a list",
+}
+"""What to do about what pydantic finds by itself."""
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key that stands twice is a mistake, not a choice of the last one."""
 
@@ -71,7 +85,8 @@ def parse_loadtest(*layers: Mapping[str, object]) -> LoadTest:
 
 def _fault(error: Mapping[str, Any]) -> str:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
-    message = error["msg"].removeprefix("Value error, ")
+    remedy = _REMEDIES.get(error["type"])
+    message = remedy.format(**error.get("ctx", {})) if remedy else error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{path} is {_shown(error['input'])}: there is no such field: {_known_fields(path)}"
     if error["type"] == "missing":

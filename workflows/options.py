@@ -57,13 +57,14 @@ def _is_repeated(field: FieldInfo) -> bool:
 
 
 def _metavar(name: str) -> str:
-    return {"results": "PLACE", "objectives": "TEXT", "targets": "'METHOD /PATH'"}.get(
-        name, name.rpartition("_")[2].upper()
-    )
+    named = {"results": "PLACE", "objectives": "TEXT", "targets": "'METHOD /PATH'", "max_body": "SIZE"}
+    files = dict.fromkeys(("root_certs", "cert", "key"), "FILE")
+    return {**named, **files}.get(name, name.rpartition("_")[2].upper())
 
 
 def _help(field: FieldInfo) -> str:
     default = field.default
-    if default is None or isinstance(default, bool) or _is_repeated(field):
+    if default is None or _is_repeated(field):
         return str(field.description)
-    return f"{field.description} [default: {default}]"
+    shown = {True: "yes", False: "no"}[default] if isinstance(default, bool) else default
+    return f"{field.description} \\[default: {shown}]"  # typer shows help as rich's markup

@@ -72,7 +72,7 @@ def _text(name: str, value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if name == "objectives" and isinstance(value, list):
+    if name != _TARGETS and isinstance(value, list):
         return "\n".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

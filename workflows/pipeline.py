@@ -16,16 +16,19 @@ from hera.workflows import (
     ResourceEnv,
     RunnerScriptConstructor,
     Script,
+    SecretVolume,
     Task,
     WorkflowTemplate,
 )
 from hera.workflows import models as m
 
+from attacker.tls import FOLDER_VARIABLE
 from workflows import pod_steps
 from workflows.loadtest import LoadTest
 from workflows.parameters import WorkflowParameter, workflow_parameters
 
 __all__ = [
+    "CERTIFICATES_NAME",
     "CRON_NAME",
     "IN_POOL",
     "TARGETS_NAME",
@@ -39,6 +42,8 @@ TEMPLATE_NAME = "load-test"
 CRON_NAME = "load-test"
 TARGETS_NAME = "loadtest-targets"
 """The ConfigMap that targets come from which nobody typed in."""
+CERTIFICATES_NAME = "loadtest-certs"
+"""The Secret whose keys are the files that root_certs, cert and key may name."""
 
 _LABELS = {"app.kubernetes.io/name": "load-test", "app.kubernetes.io/part-of": "load-test"}
 _IMAGE = "{{workflow.parameters.attacker_image}}"
@@ -49,6 +54,7 @@ _TOLD = {
     "parameters": "{{workflow.parameters}}",
     "targets": "{{workflow.parameters.targets}}",
 }
+_CERTIFICATES = Env(name=FOLDER_VARIABLE, value="/etc/loadtest/certs")
 _STEP_TIMEOUT = "20m"
 _SHORT_TIMEOUT = "5m"
 """Of what has little to wait for: where the image of all pods does not exist, this is how long that takes to end."""
@@ -96,7 +102,7 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
         template_defaults=m.Template(archive_location=_archive()),
     ) as template:
         deploy = _step("deploy", pod_steps.deploy, account="loadtest-deployer", timeout=_SHORT_TIMEOUT)
-        ready = _step("ready", pod_steps.ready, account="loadtest-deployer")
+        ready = _step("ready", pod_steps.ready, account="loadtest-deployer", certificates=True)
         report = _step("report", pod_steps.report, account="loadtest-reporter")
         teardown = _step("teardown", pod_steps.teardown, account="loadtest-deployer", timeout=_SHORT_TIMEOUT)
         attack = _attack()
@@ -162,7 +168,14 @@ def _argument(parameter: WorkflowParameter) -> Parameter:
     return Parameter(**common, value=parameter.default, enum=list(parameter.choices) if parameter.choices else None)
 
 
-def _step(name: str, function: Callable[..., object], *, account: str, timeout: str = _STEP_TIMEOUT) -> Script:
+def _step(
+    name: str,
+    function: Callable[..., object],
+    *,
+    account: str,
+    timeout: str = _STEP_TIMEOUT,
+    certificates: bool = False,
+) -> Script:
     """Run one of the pods' steps in Python; it is called with what its typed input names."""
     return Script(
         name=name,
@@ -172,7 +185,10 @@ def _step(name: str, function: Callable[..., object], *, account: str, timeout: 
         command=["python"],
         service_account_name=account,
         timeout=timeout,
-        env=[FieldEnv(name="LOADTEST_NAMESPACE", field_path="metadata.namespace")],
+        env=[
+            FieldEnv(name="LOADTEST_NAMESPACE", field_path="metadata.namespace"),
+            *([_CERTIFICATES] if certificates else []),
+        ],
         env_from=[ConfigMapEnvFrom(name="loadtest-env", optional=True)],
         resources=m.ResourceRequirements(
             # Little, so that there is room for it beside the attackers.
@@ -180,7 +196,10 @@ def _step(name: str, function: Callable[..., object], *, account: str, timeout: 
             limits={"cpu": "2", "memory": "2Gi"},
         ),
         security_context=m.SecurityContext.model_validate(_CONTAINER_SECURITY),
-        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108  (the pod's own)
+        volumes=[
+            EmptyDirVolume(name="tmp", mount_path="/tmp"),  # noqa: S108  (the pod's own)
+            *([_certificates()] if certificates else []),
+        ],
     )
 
 
@@ -198,6 +217,7 @@ def _attack() -> Container:
             Env(name="LOADTEST_RUN", value="{{workflow.name}}"),
             Env(name="LOADTEST_RESULTS", value="{{inputs.parameters.results}}"),
             Env(name="ATTACKER_IMAGE_DIGEST", value=_IMAGE),
+            _CERTIFICATES,
             ResourceEnv(name="ATTACKER_CPUS", resource="limits.cpu", container_name="main"),
             FieldEnv(name="NODE_NAME", field_path="spec.nodeName"),
         ],
@@ -210,7 +230,14 @@ def _attack() -> Container:
         pod_spec_patch=_attackers_own(),
         affinity=_away_from_the_api(),
         tolerations=[m.Toleration(key="loadtest/attacker", operator="Equal", value="true", effect="NoSchedule")],
-        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108
+        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp"), _certificates()],  # noqa: S108
+    )
+
+
+def _certificates() -> SecretVolume:
+    """Bring the files that TLS may need, where the Secret for them is there."""
+    return SecretVolume(
+        name="certs", secret_name=CERTIFICATES_NAME, mount_path=_CERTIFICATES.value, optional=True, read_only=True
     )
 
 

@@ -171,6 +171,7 @@ def ready(told: StepInput) -> ReadyOutput:
                 [target.at(_url(loadtest)) for target in loadtest.targets],
                 timeout_s=loadtest.ready_timeout.s,
                 answer_timeout_s=loadtest.timeout.s,
+                sending=loadtest.sending,
                 stop=stop,
             )
         open_gate(told.run, bucket, deadline_ns=time.time_ns() + loadtest.start_timeout.ns)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from attacker.plan import Shard
 from attacker.report.figures import Figures, Judged, Report, Run, TargetFigures
 from attacker.report.objectives import OVERALL, Objective, judge
+from attacker.report.omission import why_they_differ
 from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
 from attacker.report.validity import ShardState, doubts_on_origins, doubts_on_shard, doubts_on_target
 from attacker.report.verdict import verdict
@@ -57,9 +58,9 @@ def assemble(
     """
     by_target = _grouped(found)
     samples = {name: _sample(shards) for name, shards in by_target.items()}
-    figures = {name: figures_of(samples[name], expected=_expected(shards)) for name, shards in by_target.items()}
+    figures = {name: _figures(samples[name], shards) for name, shards in by_target.items()}
     whole = Sample.joined(list(samples.values()), simultaneous=simultaneous)
-    overall = figures_of(whole, expected=_expected(found))
+    overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
     states = [one.state for one in found]
@@ -73,7 +74,7 @@ def assemble(
     report = Report(
         run=run,
         verdict=verdict(everything, doubts=reasons),
-        targets=tuple(_target(name, one, judged[name]) for name, one in figures.items()),
+        targets=tuple(_target(name, figures[name], judged[name], shards) for name, shards in by_target.items()),
         overall=overall,
         overall_objectives=judged_overall,
     )
@@ -93,6 +94,12 @@ def _sample(shards: Sequence[FoundShard]) -> Sample:
     return sample_of(present, is_success=is_success)
 
 
+def _figures(sample: Sample, shards: Sequence[FoundShard]) -> Figures:
+    figures = figures_of(sample, expected=_expected(shards))
+    is_cut = any(one.state.evidence.cut_bodies for one in shards if one.state.evidence)
+    return figures.model_copy(update={"bytes_in": None}) if is_cut else figures
+
+
 def _expected(shards: Sequence[FoundShard]) -> int:
     return sum(one.shard.requests for one in shards)
 
@@ -101,5 +108,12 @@ def _named(name: str, judged: Sequence[Judged]) -> list[tuple[str, Judged]]:
     return [(name, one) for one in judged]
 
 
-def _target(name: str, figures: Figures, judged: tuple[Judged, ...]) -> TargetFigures:
-    return TargetFigures(name=name, objectives=judged, **{key: getattr(figures, key) for key in Figures.model_fields})
+def _target(name: str, figures: Figures, judged: tuple[Judged, ...], shards: Sequence[FoundShard]) -> TargetFigures:
+    known = {key: getattr(figures, key) for key in Figures.model_fields}
+    omission = why_they_differ(figures, max_workers=_max_workers(shards))
+    return TargetFigures(name=name, objectives=judged, omission=omission, **known)
+
+
+def _max_workers(shards: Sequence[FoundShard]) -> int | None:
+    limits = [one.shard.sending.max_workers for one in shards if one.state.evidence]
+    return None if None in limits else sum(limit for limit in limits if limit)

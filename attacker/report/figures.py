@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from attacker.report.errors import ErrorClass, Fault
+
 __all__ = [
     "AttackFigures",
     "ErrorCount",
@@ -47,10 +49,14 @@ class LagFigures(_Value):
 
 
 class ErrorCount(_Value):
-    """What went wrong, and how often."""
+    """How many requests failed in one way."""
 
-    error: str
+    class_: ErrorClass = Field(alias="class")
+    fault: Fault
+    """On whose side it is."""
     count: int
+    example: str
+    """The most frequent text of the class."""
 
 
 class Judged(_Value):
@@ -85,7 +91,8 @@ class Figures(_Value):
     throughput_per_s: float | None
     """Successes over the time from the first request to the last answer."""
     success: float | None
-    bytes_in: int
+    bytes_in: int | None
+    """Of the answers' bodies, decompressed; None where some were not kept whole, for nobody counted those."""
     bytes_out: int
     latency_ns: LatencyFigures | None
     """As vegeta measured it: from the moment that the request was really sent."""
@@ -100,6 +107,8 @@ class TargetFigures(Figures):
     """One element of `report.json`'s `targets`."""
 
     name: str
+    omission: str | None = None
+    """Why corrected latency is longer than vegeta's, in a sentence; None where it is not materially so."""
     objectives: tuple[Judged, ...] = ()
 
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import JsonValue
 
 from attacker.report import notation
+from attacker.report.errors import meaning_of
 from attacker.report.figures import LatencyFigures, Report, TargetFigures
 from attacker.report.plots import TargetPlots
 
@@ -23,6 +24,7 @@ _PLANNED = {
     "order": "Order of targets",
     "shards": "Shards of each target",
     "timeout": "Timeout",
+    "max_workers": "Most workers of each attacker",
 }
 """What of the load test is told at the top of the page, and under which name."""
 
@@ -67,7 +69,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     written = (notation.bytes_text, notation.count, notation.measured, notation.rate, notation.share, notation.span)
-    environment.filters.update({write.__name__: write for write in written}, by_name=_by_name)
+    environment.filters.update({write.__name__: write for write in (*written, meaning_of)}, by_name=_by_name)
     environment.globals.update(missing=notation.MISSING, latency_names=_LATENCY_NAMES, is_thin=_is_thin)
     return environment
 

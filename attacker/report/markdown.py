@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from attacker.report.figures import Figures, Report
-from attacker.report.notation import count, meaning, measured, objectives, printable, rate, share, span
+from attacker.report.notation import count, meaning, measured, objectives, omissions, printable, rate, share, span
 
 __all__ = ["render_markdown"]
 
@@ -48,6 +48,9 @@ def _summary(report: Report) -> Iterator[str]:
     if len(report.targets) > 1:
         yield _figures_row("overall", report.overall)
     yield ""
+    for name, omission in omissions(report):
+        yield _plain(f"{name}: {omission}")
+        yield ""
 
 
 def _figures_row(name: str, figures: Figures) -> str:
@@ -66,9 +69,9 @@ def _figures_row(name: str, figures: Figures) -> str:
 def _errors(report: Report) -> Iterator[str]:
     errors = [(target.name, error) for target in report.targets for error in target.errors]
     if errors:
-        yield from _head("target", "error", "requests:")
+        yield from _head("target", "error", "requests:", "example")
         for target, error in sorted(errors, key=lambda pair: -pair[1].count)[:_MOST_ERRORS]:
-            yield _row(_plain(target), _plain(error.error), count(error.count))
+            yield _row(_plain(target), _plain(error.class_), count(error.count), _plain(error.example))
         if len(errors) > _MOST_ERRORS:
             yield ""
             yield f"… and {len(errors) - _MOST_ERRORS} more kinds of error."

@@ -16,6 +16,7 @@ __all__ = [
     "measured",
     "moment",
     "objectives",
+    "omissions",
     "plain",
     "printable",
     "rate",
@@ -109,6 +110,11 @@ def objectives(report: Report) -> tuple[tuple[str, Judged], ...]:
     """List all objectives, each with the name of its target."""
     of_targets = tuple((target.name, judged) for target in report.targets for judged in target.objectives)
     return of_targets + tuple(("overall", judged) for judged in report.overall_objectives)
+
+
+def omissions(report: Report) -> tuple[tuple[str, str], ...]:
+    """List the targets whose corrected latency differs materially from vegeta's, each with the reason in a sentence."""
+    return tuple((target.name, target.omission) for target in report.targets if target.omission)
 
 
 def meaning(report: Report) -> str:

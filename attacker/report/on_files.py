@@ -9,6 +9,7 @@ from attacker.exits import Exit, InvalidLoadTestError
 from attacker.gob import GobFile, read_gob
 from attacker.rate import Rate
 from attacker.report.figures import TargetFigures
+from attacker.report.omission import why_they_differ
 from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
 
 __all__ = ["FilesReport", "report_on_files"]
@@ -62,7 +63,8 @@ def _title(names: Sequence[str]) -> str:
 
 def _figures(sample: Sample, title: str) -> TargetFigures:
     figures = figures_of(sample, expected=None)
-    return TargetFigures(name=title, **{name: getattr(figures, name) for name in type(figures).model_fields})
+    known = {name: getattr(figures, name) for name in type(figures).model_fields}
+    return TargetFigures(name=title, omission=why_they_differ(figures, max_workers=None), **known)
 
 
 def _rendered(figures: TargetFigures, sample: Sample, kind: str) -> str:

@@ -1,6 +1,5 @@
 """From rows to figures: exact, over all the rows of all the shards, never averaged, never estimated."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from attacker.report.errors import normalise_error
+from attacker.report.errors import count_by_class, fault_of
 from attacker.report.figures import AttackFigures, ErrorCount, Figures, LagFigures, LatencyFigures
 from attacker.results import Ints, Results
 from attacker.schedule import duplicate_rows, max_in_flight, schedule_of, seq_gaps
@@ -190,17 +189,17 @@ def _status_codes(code: Ints) -> dict[str, int]:
 
 
 def _errors(sample: Sample) -> tuple[ErrorCount, ...]:
-    """Count what went wrong by its text, the most frequent first."""
+    """Count what went wrong by its class, the most frequent first."""
     failed = ~sample.succeeded
     error, code = sample.results.error, sample.results.code
-    counts: Counter[str] = Counter()
     keys, times = np.unique(error.codes[failed].astype(np.int64) << _CODE_BITS | code[failed], return_counts=True)
-    for key, count in zip(keys.tolist(), times.tolist(), strict=True):
-        text, status = error.values[key >> _CODE_BITS], key & (1 << _CODE_BITS) - 1
-        counts[normalise_error(text) or f"status {status} is not the expected one"] += count
+    failures = (
+        (error.values[key >> _CODE_BITS], key & (1 << _CODE_BITS) - 1, count)
+        for key, count in zip(keys.tolist(), times.tolist(), strict=True)
+    )
     return tuple(
-        ErrorCount(error=text, count=count)
-        for text, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        ErrorCount(class_=one.kind, fault=fault_of(one.kind), count=one.count, example=one.example)
+        for one in count_by_class(failures)
     )
 
 

@@ -14,6 +14,7 @@ from attacker.report.notation import (
     meaning,
     measured,
     objectives,
+    omissions,
     plain,
     printable,
     rate,
@@ -49,6 +50,9 @@ def render_text(report: Report, *, width: int | None, colour: bool) -> str:
         legacy_windows=False,
     )
     console.print(_summary(report))
+    for target, omission in omissions(report):
+        console.print()
+        console.print(_one_line(f"{target}: {omission}"))
     for table in (_errors(report), _objectives(report)):
         if table.row_count:
             console.print()
@@ -86,12 +90,12 @@ def _summary_cells(figures: Figures) -> tuple[str, ...]:
 
 
 def _errors(report: Report) -> Table:
-    table = _table("errors:", "target", "error")
+    table = _table("errors:", "target", "class", "example")
     errors = [(target.name, error) for target in report.targets for error in target.errors]
     for target, error in sorted(errors, key=lambda pair: -pair[1].count)[:_MOST_ERRORS]:
-        table.add_row(count(error.count), _one_line(target), _one_line(error.error))
+        table.add_row(count(error.count), _one_line(target), error.class_, _one_line(error.example))
     if len(errors) > _MOST_ERRORS:
-        table.add_row("…", "", f"and {len(errors) - _MOST_ERRORS} more kinds of error")
+        table.add_row("…", "", "", f"and {len(errors) - _MOST_ERRORS} more kinds of error")
     return table
 
 
@@ -125,13 +129,20 @@ def _target_lines(figures: TargetFigures) -> Iterator[str]:
         yield _line("Corrected", names, *_spans(figures.corrected_latency_ns))
     yield _line("Latencies", names, *_spans(figures.latency_ns))
     for label, size_bytes in (("Bytes In", figures.bytes_in), ("Bytes Out", figures.bytes_out)):
-        yield _line(label, "total, mean", count(size_bytes), plain(size_bytes / requests if requests else None))
+        yield _line(
+            label,
+            "total, mean",
+            count(size_bytes),
+            plain(size_bytes / requests if requests and size_bytes is not None else None),
+        )
     yield _line("Success", "ratio", share(figures.success))
     codes = "  ".join(f"{code}:{number}" for code, number in figures.status_codes.items())
     yield _line("Status Codes", "code:count", codes)
+    if figures.omission:
+        yield f"{'Omission':<13} {figures.omission}"
     yield "Error Set:"
     for error in figures.errors:
-        yield f"{count(error.count):>9}  {_one_line(error.error)}"
+        yield f"{count(error.count):>9}  {error.class_:<11}  {_one_line(error.example)}"
 
 
 def _line(label: str, names: str, *values: str) -> str:

@@ -6,20 +6,49 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from attacker.results import Results
 from attacker.vegeta import find_vegeta
 
-__all__ = ["a_record", "attacked", "columns_by_vegeta", "columns_of", "encoded", "gob_of", "message_ends"]
+__all__ = [
+    "a_record",
+    "attacked",
+    "columns_by_vegeta",
+    "columns_of",
+    "encoded",
+    "finished",
+    "gob_of",
+    "message_ends",
+    "reported",
+]
 
 _TIMEOUT_S = 60
 
 
-def attacked(urls: Sequence[str], *options: str) -> bytes:
-    """Attack URLs in turn; returns the results file."""
-    targets = "".join(json.dumps({"method": "GET", "url": url}) + "\n" for url in urls)
-    command = [str(find_vegeta()), "-cpus=1", "attack", "-format=json", "-timeout=10s", *options]
-    return subprocess.run(command, input=targets.encode(), capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
+def attacked(urls: Sequence[str], *options: str, by: Sequence[str] = ()) -> bytes:
+    """Attack URLs in turn, vegeta being started by way of the program `by`; returns the results file.
+
+    A URL can have a method before it: `POST http://api/`.
+    """
+    requests = [url.rpartition(" ") for url in urls]
+    targets = "".join(json.dumps({"method": method or "GET", "url": url}) + "\n" for method, _, url in requests)
+    command = [*by, str(find_vegeta()), "-cpus=1", "attack", "-format=json", "-timeout=10s", *options]
+    return finished(command, stdin=targets.encode())
+
+
+def finished(command: Sequence[str], *, stdin: bytes = b"") -> bytes:
+    """Run vegeta to its end; returns what it printed."""
+    return subprocess.run(command, input=stdin, capture_output=True, check=True, timeout=_TIMEOUT_S).stdout
+
+
+def reported(*files: Path) -> dict[str, Any]:
+    """Have vegeta report on results files, as JSON."""
+    found: dict[str, Any] = json.loads(
+        finished([str(find_vegeta()), "-cpus=1", "report", "-type=json", *map(str, files)])
+    )
+    return found
 
 
 def encoded(results: bytes, to: str) -> bytes:

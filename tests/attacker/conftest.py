@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.attacker.by_vegeta import attacked
+from tests.attacker.corpus import Corpus, attack_everything
 from tests.attacker.loopback import Loopback, a_refusing_port, loopback
 
 # A busy machine is no failure.
@@ -25,6 +26,12 @@ def results_of_every_kind() -> bytes:
     with loopback() as server, a_refusing_port() as nobody:
         urls = [f"{server.url}/?{query}" for query in ("bytes=1024", "status=404", "status=500")]
         return attacked([*urls, f"http://127.0.0.1:{nobody}/"], "-name=every-kind", "-rate=40/s", "-duration=490ms")
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Corpus]:
+    """A short attack of each kind."""
+    return attack_everything(tmp_path_factory.mktemp("corpus"))
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from attacker.plan_file import Plan, plan_path, render_plan
 from attacker.rate import parse_rate
 from attacker.report.assemble import FoundShard
 from attacker.run_folder import find_shard
+from attacker.sending import USUAL, Sending
 from attacker.targets import Target
 from tests.attacker.conditional_storage import conditional_storage
 
@@ -42,6 +43,7 @@ def plan_in(
     shards: int = 1,
     deadline_s: float = 30,
     sequential: bool = False,
+    sending: Sending = USUAL,
 ) -> Plan:
     """Write the plan of a run into the bucket: 20/s."""
     load = Load(
@@ -50,6 +52,7 @@ def plan_in(
         duration=parse_duration(duration),
         shards=shards,
         timeout=parse_duration("30s"),
+        sending=sending,
     )
     planned = Plan(
         run=f"run-{secrets.token_hex(4)}",

@@ -1,4 +1,5 @@
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from attacker.parquet import read_parquet
 from attacker.plan import Shard
 from attacker.rate import Rate
 from attacker.report.validity import ShardState, doubts_on_shard
+from attacker.sending import Sending
 from attacker.vegeta import find_vegeta, vegeta_version
 from tests.attacker.building import a_shard, a_target
 from tests.attacker.by_vegeta import attacked, columns_by_vegeta, message_ends
@@ -63,7 +65,13 @@ def attacked_now(
 
 def is_running(shard: Shard) -> bool:
     """Tell whether any process attacks with this shard."""
-    return any(f"-name={shard.name}" in _command_line(folder) for folder in Path("/proc").glob("[0-9]*"))
+    return processes_of(shard) != []
+
+
+def processes_of(shard: Shard) -> list[int]:
+    return [
+        int(folder.name) for folder in Path("/proc").glob("[0-9]*") if f"-name={shard.name}" in _command_line(folder)
+    ]
 
 
 def _command_line(folder: Path) -> list[str]:
@@ -222,6 +230,35 @@ def test_an_attack_that_does_not_end_in_time_after_the_stop_is_killed(
     evidence = record(attacker, done, tmp_path)
     assert evidence.records == 0
     assert evidence.damage == "results.gob: byte 0: the file is empty: nothing was measured, or nothing was kept"
+
+
+def test_a_vegeta_that_is_killed_loses_what_was_under_way_and_nothing_else(
+    attacker: Attacker,
+    loopback_api: Loopback,
+    tmp_path: Path,
+    in_the_background: Callable[[Callable[[], Attack]], Callable[[], Attack]],
+) -> None:
+    shard = replace(a_long_shard(loopback_api.url), sending=Sending(max_workers=1))
+    attacking = in_the_background(lambda: attacked_now(attacker, shard, tmp_path))
+    wait_until(lambda: len(loopback_api.seen) >= 50)
+
+    [vegeta] = processes_of(shard)
+    os.kill(vegeta, signal.SIGKILL)
+    evidence = record(attacker, attacking(), tmp_path)
+
+    # One worker's request, and the result before it on its way to the disk.
+    assert 0 <= len(loopback_api.seen) - evidence.records <= 2
+    assert (evidence.exit_code, evidence.seq_gaps) == (-signal.SIGKILL, 0)
+
+
+def test_while_vegeta_attacks_nobody_else_writes_anything(tmp_path: Path) -> None:
+    looking = a_pretended_vegeta(tmp_path, 'ls "${targets%/*}"')
+
+    evidence = record(
+        looking, attacked_now(looking, a_short_shard("http://127.0.0.1:1/"), tmp_path / "shard"), tmp_path / "shard"
+    )
+
+    assert evidence.log.split() == ["targets.jsonl", "vegeta.log"]
 
 
 def test_an_attack_that_is_stopped_before_its_start_sends_nothing(

@@ -18,7 +18,7 @@ from tests.attacker.loopback import loopback
 REPOSITORY = Path(__file__).parents[2]
 TARGET_KEYS = (
     "name requests expected rate_per_s throughput_per_s success bytes_in bytes_out latency_ns corrected_latency_ns "
-    "status_codes errors attack objectives"
+    "status_codes errors attack omission objectives"
 )
 LATENCY_KEYS = "min mean p50 p90 p95 p99 p99.9 p99.99 max"
 COMMAND = [sys.executable, "-m", "attacker", "report"]
@@ -134,7 +134,7 @@ def test_json_is_an_element_of_the_reports_targets(capsys: pytest.CaptureFixture
     assert list(found["latency_ns"]) == LATENCY_KEYS.split()
     assert (found["name"], found["requests"], found["expected"]) == ("results.gob", 3, None)
     assert found["status_codes"] == {"200": 2, "404": 1}
-    assert found["errors"] == [{"error": "404 Not Found", "count": 1}]
+    assert found["errors"] == [{"class": "http_4xx", "fault": "api", "count": 1, "example": "404 Not Found"}]
 
 
 def test_several_files_are_shards_of_one_target(

@@ -11,6 +11,7 @@ from attacker.exits import RunBrokenError
 from attacker.plan import Shard
 from attacker.plan_file import Plan, parse_plan, render_plan
 from attacker.rate import Rate
+from attacker.sending import Sending
 from tests.attacker.building import START_NS, a_shard, a_target
 
 names = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True)
@@ -47,6 +48,17 @@ targets = (
     .map(lambda fields: a_target(**fields))
 )
 numbers_ns = st.integers(0, 2**63)
+files = st.text(min_size=1, max_size=10)
+ways_of_sending = st.builds(
+    Sending,
+    workers=st.integers(1, 10**6),
+    max_workers=st.none() | st.integers(1, 10**6),
+    keepalive=st.booleans(),
+    max_body=st.integers(-1, 2**62),
+    dns_ttl=st.none() | st.builds(Duration, numbers_ns),
+    root_certs=st.lists(files, max_size=3).map(tuple),
+    cert=st.none() | files,
+)
 shards = st.builds(
     Shard,
     name=names,
@@ -56,6 +68,7 @@ shards = st.builds(
     requests=st.integers(1, 10**9),
     delay_ns=numbers_ns,
     timeout=st.builds(Duration, numbers_ns),
+    sending=ways_of_sending,
 )
 plans = st.builds(
     Plan,

@@ -19,9 +19,11 @@ from attacker.report.figures import Run, VerdictResult
 from attacker.report.objectives import parse_objective
 from attacker.report.validity import doubts_on_shard
 from attacker.run_folder import find_shard
+from attacker.sending import Sending
 from tests.attacker.building import a_shard, a_target
-from tests.attacker.loopback import Loopback
+from tests.attacker.loopback import Loopback, loopback
 from tests.attacker.pods import a_bucket, ended, found_in, plan_in, start_pod
+from tests.certificates import CLIENT, certificates
 from tests.loopback import wait_until
 
 bucket = a_bucket
@@ -59,6 +61,33 @@ def test_what_the_pods_upload_makes_a_report_that_passes(
         ("node-7", "sha256:abc", 0)
     ] * 4
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_the_plan_says_how_the_pods_send_and_where_their_certificates_are(bucket: Bucket, tmp_path: Path) -> None:
+    issued = certificates(tmp_path)
+    sending = Sending(root_certs=("root.pem",), cert="cert.pem", key="key.pem", max_workers=1, http2=False)
+    with loopback(tls=issued.checking) as server:
+        plan = plan_in(bucket, server.url, sending=sending)
+        codes = ended([start_pod("get-a", plan.run, LOADTEST_CERTS=str(tmp_path))])
+
+    [found] = found_in(bucket, plan, tmp_path)
+    assert (codes, the_verdict([found], plan, "success >= 100%")) == ([Exit.PASS], (VerdictResult.PASS, ()))
+    assert {(one.client, one.protocol) for one in server.seen} == {(CLIENT, "HTTP/1.1")}
+    assert found.state.evidence is not None
+    assert f"-key={tmp_path}/key.pem" in found.state.evidence.command
+
+
+def test_a_pod_without_its_certificate_does_not_come_to_the_barrier_and_says_why(
+    bucket: Bucket, loopback_api: Loopback, tmp_path: Path
+) -> None:
+    plan = plan_in(bucket, loopback_api.url, sending=Sending(cert="/nowhere/cert.pem"))
+
+    code, err = told(start_pod("get-a", plan.run))
+
+    reason = "cert is '/nowhere/cert.pem': No such file or directory: give a PEM file that whoever attacks can read"
+    assert (code, err) == (Exit.USAGE, f"attacker: {reason}\n")
+    assert bucket.names(f"runs/{plan.run}/barrier/") == ()
+    assert found_in(bucket, plan, tmp_path)[0].state.trouble == reason
 
 
 def test_a_shards_evidence_is_the_last_that_is_uploaded(bucket: Bucket, loopback_api: Loopback) -> None:

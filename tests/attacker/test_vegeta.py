@@ -5,6 +5,7 @@ import pytest
 
 from attacker.duration import Duration
 from attacker.exits import RunBrokenError
+from attacker.sending import USUAL, Sending
 from attacker.vegeta import attack_command, attack_environment, find_vegeta, vegeta_version
 from tests.attacker.building import a_shard, a_target
 
@@ -66,8 +67,52 @@ def test_the_command_holds_the_plan_and_not_what_the_request_holds() -> None:
         "-rate=10/s",
         "-duration=9999999999ns",
         "-timeout=5s",
+        "-workers=10",
+        "-connections=10000",
+        "-max-connections=0",
+        "-keepalive=true",
+        "-http2=true",
+        "-h2c=false",
+        "-redirects=10",
         "-max-body=-1",
         "-dns-ttl=5s",
+        "-insecure=false",
+    )
+
+
+def test_every_option_of_sending_is_vegetas_of_the_same_name() -> None:
+    sending = Sending(
+        workers=3,
+        max_workers=5,
+        connections=7,
+        max_connections=9,
+        keepalive=False,
+        http2=False,
+        h2c=True,
+        redirects=-1,
+        max_body=1024,
+        dns_ttl=None,
+        insecure=True,
+        root_certs=("a.pem", "b.pem"),
+        cert="c.pem",
+        key="k.pem",
+    )
+
+    assert a_command(sending=sending)[-14:] == (
+        "-workers=3",
+        "-max-workers=5",
+        "-connections=7",
+        "-max-connections=9",
+        "-keepalive=false",
+        "-http2=false",
+        "-h2c=true",
+        "-redirects=-1",
+        "-max-body=1024",
+        "-dns-ttl=-1",
+        "-insecure=true",
+        "-root-certs=a.pem,b.pem",
+        "-cert=c.pem",
+        "-key=k.pem",
     )
 
 
@@ -80,7 +125,7 @@ def test_the_longest_wait_is_the_shards() -> None:
     assert "-timeout=300ms" in a_command(timeout=Duration(300_000_000))
 
 
-def test_proxies_are_taken_out_of_the_environment_and_nothing_else() -> None:
+def test_proxies_are_taken_out_of_the_environment_unless_they_are_asked_for_and_nothing_else() -> None:
     environment = {
         "HTTP_PROXY": "a",
         "https_proxy": "b",
@@ -90,12 +135,13 @@ def test_proxies_are_taken_out_of_the_environment_and_nothing_else() -> None:
         "PROXY": "e",
     }
 
-    assert attack_environment(environment) == {"PATH": "/bin", "PROXY": "e"}
+    assert attack_environment(USUAL, environment) == {"PATH": "/bin", "PROXY": "e"}
+    assert attack_environment(Sending(proxies=True), environment) == environment
 
 
 def test_the_own_environment_is_the_one_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
     monkeypatch.setenv("SSL_CERT_FILE", "certificates.pem")
 
-    assert "HTTP_PROXY" not in attack_environment()
-    assert attack_environment()["SSL_CERT_FILE"] == "certificates.pem"
+    assert "HTTP_PROXY" not in attack_environment(USUAL)
+    assert attack_environment(USUAL)["SSL_CERT_FILE"] == "certificates.pem"

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from attacker.exits import InvalidLoadTestError
+from attacker.sending import Sending
 from workflows.loadtest import LoadTest, Order
 from workflows.loadtest_file import parse_loadtest
+from workflows.steps.plan import plan
 
 A_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON_HEADER = {"Content-Type": "application/json"}
@@ -89,6 +91,39 @@ def test_without_any_field_it_is_the_guides_load_test() -> None:
         pytest.param({"api_memory": "1 TB"}, "api_memory is '1 TB': give an amount of memory", id="memory"),
         pytest.param({"api_url": "api:80"}, "api_url is 'api:80': give a URL with a host", id="API without a scheme"),
         pytest.param({"results": "gs://"}, "results is 'gs://': give a bucket", id="no bucket"),
+        pytest.param({"workers": 0}, "workers is 0: give 1 or more", id="no worker"),
+        pytest.param({"max_workers": "many"}, "max_workers is 'many': give a whole number", id="no number"),
+        pytest.param({"max_workers": True}, "max_workers is True: give a whole number", id="YAML's 'on' for a number"),
+        pytest.param({"connections": 2.5}, "connections is 2.5: give a whole number", id="half a connection"),
+        pytest.param({"max_connections": -1}, "max_connections is -1: give 0 or more", id="less than none"),
+        pytest.param({"redirects": -2}, "redirects is -2: give -1 or more", id="less than following none"),
+        pytest.param({"workers": 10**7}, "workers is 10000000: give 1000000 or less", id="too many workers"),
+        pytest.param({"keepalive": "perhaps"}, "keepalive is 'perhaps': give true or false", id="neither"),
+        pytest.param({"max_body": "1.5KB"}, "max_body is '1.5KB': give a number of bytes, such as 4096", id="no size"),
+        pytest.param(
+            {"max_body": "9999999999GB"}, "max_body is '9999999999GB': give a number", id="more than there is"
+        ),
+        pytest.param(
+            {"dns_ttl": "soon"}, "dns_ttl is 'soon': give a duration such as 500ms, 60s or 1m30s, 0s", id="TTL"
+        ),
+        pytest.param({"cert": " "}, "cert is ' ': give the path of a PEM file", id="no path"),
+        pytest.param({"root_certs": 5}, "root_certs is 5: give a list", id="no paths"),
+        pytest.param(
+            {"root_certs": ["a,b.pem"]},
+            "root_certs[0]: 'a,b.pem' has a comma, at which vegeta would cut it in two: give the file another name",
+            id="a path that vegeta would take for two",
+        ),
+        pytest.param(
+            {"h2c": True, "keepalive": False, "workers": 20, "max_workers": 15},
+            "h2c is true, and with it vegeta ignores keepalive: leave those out, or h2c\n"
+            "workers is 20, but max_workers is 15: give no more than that",
+            id="options that contradict each other",
+        ),
+        pytest.param(
+            {"h2c": True, "api_url": "https://api/v1"},
+            "h2c is true, which is HTTP/2 without TLS, but there is https://api/v1/health: give http://",
+            id="HTTP/2 without TLS, with TLS",
+        ),
         pytest.param(
             {"rate": "1/2s", "duration": "1s"},
             "duration is 1s: at 1/2s that is 0 requests for 1 shard; give a longer duration",
@@ -147,8 +182,38 @@ def test_targets_can_be_named_by_a_mapping() -> None:
     ]
 
 
+def test_how_vegeta_sends_is_given_to_every_shard() -> None:
+    loadtest = parse_loadtest(
+        {"shards": 2, "max_workers": 10, "dns_ttl": -1, "max_body": "4KB", "root_certs": "ca.pem, /other.pem\n"}
+    )
+
+    assert loadtest.sending == Sending(max_workers=10, dns_ttl=None, max_body=4096, root_certs=("ca.pem", "/other.pem"))
+    assert {shard.sending for shard in plan(loadtest, base_url="http://api")} == {loadtest.sending}
+
+
+def test_what_is_not_given_is_sent_as_vegeta_does() -> None:
+    assert LoadTest().sending == Sending()
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("17", 17), (0, 0), ("4KB", 4096), ("1 mb", 1 << 20), ("-1", -1), ("2B", 2)]
+)
+def test_what_is_kept_of_a_body_is_written_as_for_vegeta(written: object, size: int) -> None:
+    assert parse_loadtest({"max_body": written}).max_body == size
+
+
 def test_as_it_ran_it_can_be_read_again() -> None:
-    loadtest = parse_loadtest({"rate": "1000/3s", "warmup": "1500ms", "objectives": "p99 < 50ms", "shards": 2})
+    loadtest = parse_loadtest(
+        {
+            "rate": "1000/3s",
+            "warmup": "1500ms",
+            "objectives": "p99 < 50ms",
+            "shards": 2,
+            "dns_ttl": -1,
+            "max_body": "4KB",
+            "root_certs": ["ca.pem"],
+        }
+    )
 
     assert parse_loadtest(loadtest.as_run()) == loadtest
 

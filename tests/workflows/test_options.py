@@ -1,5 +1,6 @@
 """The command line's options follow from the load test's fields."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,12 +28,24 @@ def test_each_field_has_an_option_with_its_description(field: str, help_text: st
 
 
 def test_a_repeated_option_is_in_the_singular() -> None:
-    assert [option_name(field) for field in ("targets", "objectives", "shards", "api_url")] == [
+    assert [option_name(field) for field in ("targets", "objectives", "root_certs", "shards", "api_url")] == [
         "--target",
         "--objective",
+        "--root-cert",
         "--shards",
         "--api-url",
     ]
+
+
+# Rich once took "[default: 60]" for markup of its own, and left it out.
+@pytest.mark.parametrize(
+    ("option", "default"),
+    [("--keepalive", "yes"), ("--h2c", "no"), ("--workers", "10"), ("--max-body", "-1"), ("--rate", "60")],
+)
+def test_a_default_is_told(option: str, default: str, help_text: str) -> None:
+    [line] = [line for line in help_text.splitlines() if re.search(rf"^\W*{option}\b", line)]
+
+    assert f"[default: {default}]" in line
 
 
 def test_the_template_in_k8s_is_the_one_that_render_makes() -> None:

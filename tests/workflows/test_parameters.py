@@ -62,12 +62,38 @@ fields_of_load_tests = st.fixed_dictionaries(
         "attacker_image": st.none() | st.just("registry.example/attacker:1"),
         "attacker_cpu": st.sampled_from([1, "1500m"]),
         "attacker_memory": st.sampled_from(["1Gi", 536870912]),
+        "attacker_pool": st.none() | st.sampled_from(["attacker", "a.b_c-1"]),
         "ready_timeout": durations,
         "start_timeout": durations,
         "results": st.sampled_from(["gs://a-bucket", "gs://a-bucket/load-tests"]),
         "keep": st.booleans(),
     },
 )
+paths = st.sampled_from(["ca.pem", "/certs/a b.pem", "~/größe.pem", "1", "null", "[x]"])
+of_sending_by_http = {
+    "connections": st.integers(1, 10**6),
+    "max_connections": st.integers(0, 10**6),
+    "http2": st.booleans(),
+    "dns_ttl": st.sampled_from([-1, "-1", "0s"]) | durations,
+    "root_certs": st.lists(paths, max_size=3),
+    "proxies": st.booleans(),
+}
+of_sending_anyhow = {
+    "workers": st.integers(1, 10),
+    "max_workers": st.none() | st.integers(10, 10**6),
+    "redirects": st.integers(-1, 10),
+    "max_body": st.sampled_from([-1, 0, "4KB", 17]),
+}
+contradicting = ({"h2c": True, "targets": ["GET /a"]}, {"keepalive": False, "insecure": True, "cert": "both.pem"})
+a_clients = {"cert": paths, "key": st.none() | paths}
+ways_of_sending = st.one_of(
+    st.sampled_from(contradicting),
+    st.fixed_dictionaries({}, optional=of_sending_by_http),
+    st.fixed_dictionaries(a_clients, optional=of_sending_by_http),
+)
+whole_load_tests = st.tuples(
+    fields_of_load_tests, st.fixed_dictionaries({}, optional=of_sending_anyhow), ways_of_sending
+).map(lambda parts: {name: value for part in parts for name, value in part.items()})
 
 
 def a_workflows_list(loadtest: LoadTest) -> list[dict[str, object]]:
@@ -80,7 +106,7 @@ def with_body(**body: Any) -> dict[str, Any]:
     return {"targets": [{"method": "POST", "url": "/", **body}]}
 
 
-@given(fields=fields_of_load_tests)
+@given(fields=whole_load_tests)
 @example(fields=with_body(json={"n": 1e22, "next line": "\x85", "separator": "\u2028", "delete": "\x7f"}))
 @example(
     fields=with_body(text="'single' \"double\" `back` $(dollar) {{workflow.name}} {{x}} \\n\nsecond: line\n# third")
@@ -97,7 +123,10 @@ def test_a_load_test_comes_out_of_its_parameters_as_it_went_in(fields: dict[str,
 
 
 def test_every_field_can_differ_in_that_test() -> None:
-    assert set(fields_of_load_tests.wrapped_strategy.optional) == set(LoadTest.model_fields)  # type: ignore[attr-defined]
+    plain = fields_of_load_tests.wrapped_strategy.optional  # type: ignore[attr-defined]
+    differing = {*plain, *of_sending_anyhow, *of_sending_by_http, *a_clients}.union(*contradicting)
+
+    assert differing == set(LoadTest.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -163,5 +192,5 @@ def test_what_can_be_chosen_is_a_list() -> None:
     assert choices == {
         "order": ("parallel", "sequential"),
         "api_service": ("LoadBalancer", "ClusterIP"),
-        "keep": ("false", "true"),
+        **dict.fromkeys(("keepalive", "http2", "h2c", "insecure", "proxies", "keep"), ("false", "true")),
     }

@@ -28,7 +28,9 @@ GOLDEN = Path(__file__).parent / "golden"
 MADE = ".workflowtemplate.yaml"
 IS_UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 LOAD_TESTS = sorted(path.name.removesuffix(".yaml") for path in GOLDEN.glob("*.yaml") if not path.name.endswith(MADE))
+CHOICES = {"order", "api_service", "keepalive", "http2", "h2c", "insecure", "proxies", "keep"}
 OF_A_POD = ("container", "script")
+EVERY_FIELD = values_of(parse_loadtest(read_yaml(GOLDEN / "every-field.yaml")))
 STEPS = ("deploy", "ready", "report", "teardown")
 ARGOS_LIMIT_BYTES = 1 << 20
 """An object's, in etcd; Argo packs what a run adds to it."""
@@ -113,16 +115,29 @@ def test_every_field_is_a_parameter_of_the_template(made: Manifest, field: str) 
 
     assert parameter["description"]
     assert ("value" in parameter) != ("valueFrom" in parameter)
-    assert ("enum" in parameter) == (field in {"order", "api_service", "keep"})
+    assert ("enum" in parameter) == (field in CHOICES)
     assert parameter.get("value", "") in parameter.get("enum", [parameter.get("value", "")])
 
 
-def test_the_templates_defaults_are_the_load_tests_values() -> None:
-    loadtest = parse_loadtest(read_yaml(GOLDEN / "every-field.yaml"))
-    parameters = made_of("every-field")["spec"]["arguments"]["parameters"]
+@pytest.mark.parametrize("name", LOAD_TESTS)
+def test_the_templates_defaults_are_the_load_tests_values(name: str) -> None:
+    loadtest = parse_loadtest(read_yaml(GOLDEN / f"{name}.yaml"))
+    parameters = made_of(name)["spec"]["arguments"]["parameters"]
 
     assert parse_loadtest({"targets": loadtest.targets}, fields_of(parameters)) == loadtest
-    assert {name for name, value in values_of(LoadTest()).items() if value == values_of(loadtest)[name]} == set()
+
+
+def test_every_field_has_another_value_than_its_default_in_one_of_the_load_tests() -> None:
+    written = [values_of(parse_loadtest(read_yaml(GOLDEN / f"{name}.yaml"))) for name in LOAD_TESTS]
+
+    untouched = {name for name, value in values_of(LoadTest()).items() if {one[name] for one in written} == {value}}
+
+    assert untouched == set()
+    assert [name for name, value in values_of(LoadTest()).items() if EVERY_FIELD[name] == value] == [
+        "keepalive",
+        "h2c",
+        "insecure",
+    ]
 
 
 def test_targets_come_from_the_config_map_of_k8s_unless_they_are_typed_in(made: Manifest) -> None:
@@ -283,6 +298,24 @@ def test_an_attacker_has_time_to_upload_and_ports_to_send_from(made: Manifest) -
     assert {"name": "ATTACKER_CPUS"}.items() <= next(
         one for one in attack["container"]["env"] if one.get("valueFrom", {}).get("resourceFieldRef")
     ).items()
+
+
+def test_whoever_asks_the_api_finds_the_files_that_tls_needs(made: Manifest) -> None:
+    mounts = {
+        name: [one["mountPath"] for one in main_of(template)["volumeMounts"] if one["name"] == "certs"]
+        for name, template in pods_of(made).items()
+    }
+    told = {
+        name: [one["value"] for one in main_of(template)["env"] if one["name"] == "LOADTEST_CERTS"]
+        for name, template in pods_of(made).items()
+    }
+    secrets = [one for name in ("ready", "attack") for one in templates_of(made)[name]["volumes"] if "secret" in one]
+
+    assert {name for name, places in mounts.items() if places} == {"ready", "attack"}
+    assert mounts == told
+    assert [(one["secret"]["secretName"], one["secret"]["optional"]) for one in secrets] == [
+        ("loadtest-certs", True)
+    ] * 2
 
 
 def test_attackers_are_kept_off_the_apis_nodes_where_there_are_nodes_for_them(made: Manifest) -> None:

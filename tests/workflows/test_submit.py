@@ -16,7 +16,10 @@ import pytest
 
 from attacker.exits import Exit
 from attacker.report.figures import Report
+from tests.attacker.loopback import loopback
+from tests.certificates import CLIENT, certificates
 from tests.loopback import a_free_port, answering, refuses, storage_emulator, wait_until
+from tests.stalling import stalling_server
 from tests.workflows.submit_process import REPOSITORY, SUBMIT, start_submit, submit
 
 SHORT = ("--local", "--duration", "1s", "--rate", "50")
@@ -109,7 +112,7 @@ def test_errors_of_the_api_are_its_fault_and_not_the_measurements(tmp_path: Path
     assert told.code == Exit.FAIL, told.err
     [target] = the_report(tmp_path).targets
     assert (target.success, target.status_codes) == (0.0, {"500": 50})
-    assert [(error.error, error.count) for error in target.errors] == [("500 Internal Server Error", 50)]
+    assert [(e.class_, e.count, e.example) for e in target.errors] == [("http_5xx", 50, "500 Internal Server Error")]
 
 
 def test_an_attacker_that_cannot_keep_up_makes_the_run_invalid(tmp_path: Path, port: str) -> None:
@@ -162,6 +165,51 @@ def test_a_yaml_file_is_taken_and_an_option_beats_it(tmp_path: Path, slow_api: s
     assert told.code == Exit.PASS, told.err
     loadtest = json.loads((the_run(tmp_path) / "loadtest.json").read_text())
     assert (loadtest["rate"], loadtest["duration"], loadtest["targets"][0]["name"]) == ("20/s", "1s", "root")
+
+
+def test_a_stall_that_the_attackers_wait_out_is_in_every_face_of_the_report(tmp_path: Path) -> None:
+    objectives = ("--objective", "p99 < 50ms", "--objective", "raw.p99 < 450ms")
+    with stalling_server(tmp_path, at=500, stall_s=1) as server:
+        told = submit(
+            *("--local", "--rate", "500", "--duration", "5s", "--max-workers", "10", *objectives),
+            *("--target", "GET /", "--api-url", server.url),
+            cwd=tmp_path,
+        )
+
+    assert told.code == Exit.FAIL, told.err
+    [target] = the_report(tmp_path).targets
+    assert [judged.met for judged in target.objectives] == [False, True]
+    assert str(target.omission).startswith("Corrected p99 is ")
+    assert " because all 10 workers (max_workers) waited for answers and requests were sent up to " in str(
+        target.omission
+    )
+    faces = [
+        (the_run(tmp_path) / name).read_text() for name in ("report.json", "report.html", "report.md", "junit.xml")
+    ]
+    assert ["(max_workers) waited" in face.replace("\\_", "_") for face in [told.out, *faces]] == [True] * 5
+
+
+def test_an_api_is_attacked_over_tls_with_the_clients_certificate(tmp_path: Path) -> None:
+    issued = certificates(tmp_path)
+    (tmp_path / "loadtest.yaml").write_text("root_certs: root.pem\ncert: both.pem\nmax_body: 4B\n")
+
+    with loopback(tls=issued.checking) as api:
+        told = submit("loadtest.yaml", *SHORT, "--target", "GET /", "--api-url", api.url, cwd=tmp_path)
+
+    assert told.code == Exit.PASS, told.err
+    assert {(one.client, one.protocol) for one in api.seen} == {(CLIENT, "HTTP/2")}
+    assert the_report(tmp_path).targets[0].bytes_in is None
+
+
+def test_a_certificate_that_cannot_be_read_ends_in_2_before_anything_is_started(tmp_path: Path) -> None:
+    told = submit(*SHORT, "--root-cert", "nowhere.pem", cwd=tmp_path)
+
+    assert told.code == Exit.USAGE
+    assert told.err == (
+        f"submit: root_certs is '{tmp_path}/nowhere.pem': No such file or directory: "
+        "give a PEM file that whoever attacks can read\n"
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 def test_as_json_the_report_is_on_stdout_and_progress_on_stderr(tmp_path: Path, slow_api: str) -> None:

@@ -22,6 +22,7 @@ from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.plan import Shard
 from attacker.report.figures import Report, Run
 from attacker.run_folder import shard_folder
+from attacker.tls import check_certificates
 from attacker.vegeta import find_vegeta, vegeta_version
 from workflows.engines.api_process import ApiProcess, reserve_port, start_api, stop_api
 from workflows.engines.place import Place, open_place
@@ -88,6 +89,7 @@ def run_locally(loadtest: LoadTest, *, tell: Tell, stop: threading.Event) -> Loc
     Raises:
         LoadTestError: something could not be started, did not get ready, or could not be written.
     """
+    check_certificates(loadtest.sending)
     run = _new_run(loadtest, tell, stop)
     with _reserved_port(loadtest) as listener:
         place = open_place(loadtest, run.attacker.run, _loadtest_json(loadtest))
@@ -155,6 +157,7 @@ def _wait_until_ready(run: _Run, base_url: str, api: ApiProcess | None) -> None:
             [target.at(base_url) for target in run.loadtest.targets],
             timeout_s=run.loadtest.ready_timeout.s,
             answer_timeout_s=run.loadtest.timeout.s,
+            sending=run.loadtest.sending,
             stop=run.stop,
             alive=api.check_alive if api else lambda: None,
         )

@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from attacker.exits import RunBrokenError
+from attacker.sending import USUAL, Sending
 from attacker.targets import Target
+from attacker.tls import tls_context
 
 __all__ = ["ready"]
 
 _POLL_S = 0.1
 _NOT_YET = {502, 503, 504}  # what proxies and load balancers say while nothing is behind them
 _SHOWN_CHARACTERS = 300
+_NEVER_BY_PROXY = ("all://localhost", "all://127.0.0.1", "all://[::1]")  # whatever the environment says, as in vegeta
 
 
 def ready(
@@ -22,6 +25,7 @@ def ready(
     timeout_s: float,
     answer_timeout_s: float,
     stop: threading.Event,
+    sending: Sending = USUAL,
     alive: Callable[[], None] = lambda: None,
 ) -> None:
     """Send each target's request until it is answered; one that is answered otherwise than expected ends the wait.
@@ -31,13 +35,15 @@ def ready(
         timeout_s: for all of them together.
         answer_timeout_s: for one answer.
         stop: when it is set, the wait ends.
+        sending: how the attack will ask, and so how it is asked here: certificates, HTTP/2, redirects, proxies.
         alive: raises where there is nothing to wait for any more.
 
     Raises:
         RunBrokenError: an unexpected answer, shown, or none in time.
+        InvalidLoadTestError: a certificate's file cannot be used.
     """
     until = time.monotonic() + timeout_s
-    with httpx.Client(timeout=answer_timeout_s, follow_redirects=True, max_redirects=10, trust_env=False) as client:
+    with _client(sending, answer_timeout_s) as client:
         for target in targets:
             trouble: str | None = "it was not asked"
             while trouble is not None and not stop.is_set():
@@ -51,6 +57,19 @@ def ready(
                         "start the API, or give a longer ready_timeout"
                     )
                 stop.wait(_POLL_S)
+
+
+def _client(sending: Sending, answer_timeout_s: float) -> httpx.Client:
+    return httpx.Client(
+        timeout=answer_timeout_s,
+        follow_redirects=sending.redirects >= 0,
+        max_redirects=max(0, sending.redirects),
+        verify=tls_context(sending),
+        http1=not sending.h2c,
+        http2=sending.http2 or sending.h2c,
+        trust_env=sending.proxies,
+        mounts=dict.fromkeys(_NEVER_BY_PROXY),
+    )
 
 
 def _trouble(client: httpx.Client, target: Target) -> str | None:

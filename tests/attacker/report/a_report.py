@@ -16,10 +16,21 @@ from attacker.report.figures import (
     Verdict,
     VerdictResult,
 )
+from attacker.report.omission import why_they_differ
 from attacker.report.statistics import Sample, figures_of
 from attacker.results import Ints, Results, Text
 
-__all__ = ["Wave", "a_report", "a_run", "a_sample", "a_target", "a_verdict", "a_wavy_sample", "in_ns"]
+__all__ = [
+    "Wave",
+    "a_report",
+    "a_run",
+    "a_sample",
+    "a_target",
+    "a_verdict",
+    "a_wavy_sample",
+    "an_error",
+    "in_ns",
+]
 
 START_NS = 1_771_254_421 * 1_000_000_000
 
@@ -130,8 +141,14 @@ def a_target(
     sample = sample or a_sample()
     figures = figures_of(sample, expected=expected or len(sample.results))
     known = {key: getattr(figures, key) for key in Figures.model_fields}
-    named = {"errors": tuple(ErrorCount(error=error, count=1) for error in errors)} if errors else {}
-    return TargetFigures(name=name, objectives=tuple(objectives), **{**known, **named})
+    named = {"errors": tuple(an_error(example=error) for error in errors)} if errors else {}
+    omission = why_they_differ(figures, max_workers=None)
+    return TargetFigures(name=name, objectives=tuple(objectives), omission=omission, **{**known, **named})
+
+
+def an_error(**changes: object) -> ErrorCount:
+    """Count one error of no class in particular."""
+    return ErrorCount.model_validate({"class": "other", "fault": "api", "count": 1, "example": "odd", **changes})
 
 
 def a_run(**changes: object) -> Run:

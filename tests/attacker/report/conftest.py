@@ -37,5 +37,12 @@ def run_without_a_request() -> Report:
 
 
 @pytest.fixture
+def run_with_a_stall() -> Report:
+    """Of 100 requests that took a millisecond each, ten were sent 1 to 10 seconds late."""
+    late = [0] * 90 + [1000 * second for second in range(10, 0, -1)]
+    return a_report(a_target("get-health"), a_target("get-stalled", sample=a_sample([1] * 100, lag_ms=late)))
+
+
+@pytest.fixture
 def run_without_objectives() -> Report:
     return a_report(a_target("get-health"), run=a_run(loadtest={}, environment={}))

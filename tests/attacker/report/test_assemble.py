@@ -1,5 +1,6 @@
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from attacker.report.assemble import FoundShard, assemble
 from attacker.report.figures import Report, Run, VerdictResult
 from attacker.report.objectives import parse_objective
 from attacker.report.validity import ShardState
+from attacker.sending import Sending
 from tests.attacker.building import MS, START_NS, a_shard, a_target, an_evidence, rows
 
 RUN = Run(id="the-run", started="2026-02-16T15:07:01Z", ended="", engine="local", loadtest={}, environment={})
@@ -60,6 +62,45 @@ def test_healthy_shards_whose_objectives_are_met_pass() -> None:
         ("p99 < 50ms", MS, True),
         ("success >= 99%", 1, True),
     ]
+
+
+def test_where_answers_were_not_kept_whole_nobody_knows_how_many_bytes_came_in() -> None:
+    whole, cut = a_found_shard("one", target="one"), a_found_shard("two", target="two", evidence={"cut_bodies": 1})
+
+    report = assembled(whole, cut, objectives=["one: bytes_in > 0", "two: bytes_in > 0"])
+
+    assert [target.bytes_in for target in report.targets] == [1500, None]
+    assert report.overall.bytes_in is None
+    assert report.verdict.reasons == ("two: bytes_in > 0: nothing was measured",)
+
+
+def test_the_limit_of_workers_that_held_requests_back_is_that_of_all_shards_together() -> None:
+    late = [START_NS] * 2 + [START_NS + 10_000 * MS] * 98
+    shards = [
+        replace(
+            a_found_shard(f"get-health-{index}", latency_ns=[5000 * MS] * 100, sending=Sending(max_workers=99)),
+            results=rows([5000 * MS] * 100, timestamp_ns=late),
+        )
+        for index in range(2)
+    ]
+
+    [target] = assembled(*shards).targets
+
+    assert target.attack.max_in_flight == 196
+    assert "at most 196 under way at once" in str(target.omission)
+
+
+def test_where_one_shard_had_no_limit_of_workers_none_is_told() -> None:
+    late = rows([5000 * MS] * 100, timestamp_ns=[START_NS] * 2 + [START_NS + 10_000 * MS] * 98)
+    limits = (Sending(max_workers=1), Sending())
+    shards = [
+        replace(a_found_shard(f"get-health-{index}", sending=limit), results=late) for index, limit in enumerate(limits)
+    ]
+
+    [target] = assembled(*shards).targets
+
+    assert "max_workers" not in str(target.omission)
+    assert "Corrected p99 is " in str(target.omission)
 
 
 def test_an_objective_that_one_target_misses_fails_the_run() -> None:

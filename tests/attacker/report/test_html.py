@@ -125,6 +125,13 @@ def test_corrected_latency_stands_beside_vegetas() -> None:
     assert ["p99", "101ms", "99ms"] in rows
 
 
+def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_with_a_stall: Report) -> None:
+    text = page_of(run_with_a_stall).text
+
+    assert text.count("Corrected p99 is 9s and vegeta's 1ms, because requests were sent up to 10s after they") == 1
+    assert "Corrected p99 is 9s" in Page(render_target_html(run_with_a_stall.targets[1], PLOTS)).text
+
+
 def test_a_percentile_that_the_requests_cannot_tell_is_greyed() -> None:
     html = render_html(a_report(a_target(sample=a_sample(range(1, 101)))), {})
 
@@ -147,13 +154,22 @@ def test_a_target_without_plots_has_measured_nothing(run_without_a_request: Repo
 
 
 def test_answers_and_errors_are_counted() -> None:
-    sample = a_sample([5] * 10, code=[200] * 7 + [503] * 2 + [0], error=[""] * 7 + ["503 Oh"] * 2 + ["dial <tcp>"])
+    errors = [""] * 7 + ["503 Oh"] * 2 + ["lookup <api>: no such host"]
+    sample = a_sample([5] * 10, code=[200] * 7 + [503] * 2 + [0], error=errors)
     rows = page_of(a_report(a_target(sample=sample))).rows
 
     assert ["no answer", "1", "10%"] in rows
     assert ["503", "2", "20%"] in rows
-    assert ["503 Oh", "2", "20%"] in rows
-    assert ["dial <tcp>", "1", "10%"] in rows
+    assert ["http_5xx the API failed: a status of 500 to 599", "2", "20%", "503 Oh"] in rows
+    [dns] = [row for row in rows if row[0].startswith("dns ")]
+    assert dns[0].endswith(" (no fault of the API)")
+    assert dns[1:] == ["1", "10%", "lookup <api>: no such host"]
+
+
+def test_bytes_that_nobody_counted_are_a_dash() -> None:
+    target = a_target().model_copy(update={"bytes_in": None})
+
+    assert ["bytes received", MISSING] in page_of(a_report(target)).rows
 
 
 def test_what_was_run_is_told_with_its_environment(passed_run: Report) -> None:
@@ -166,6 +182,13 @@ def test_what_was_run_is_told_with_its_environment(passed_run: Report) -> None:
     assert '"timeout": "30s"' in text
     assert "node.cpus 2" in text
     assert f"image {MISSING}" in text
+
+
+def test_a_limit_of_workers_is_told_where_there_is_one() -> None:
+    limited, unlimited = (page_of(a_report(run=a_run(loadtest={"max_workers": most}))).text for most in (10, None))
+
+    assert "Most workers of each attacker 10 API" in limited
+    assert "Most workers" not in unlimited
 
 
 def test_a_page_needs_no_script_and_nothing_from_elsewhere(failed_run: Report) -> None:

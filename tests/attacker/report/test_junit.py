@@ -43,6 +43,13 @@ def test_no_data_is_an_error_and_so_is_a_measurement_that_cannot_be_trusted(run_
     assert suite.findtext("testcase/error") == "shard get-health is missing: it left no evidence"
 
 
+def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_with_a_stall: Report) -> None:
+    told = suite_of(run_with_a_stall).findtext("testcase/system-out")
+
+    assert str(told).startswith("get-stalled: Corrected p99 is 9s and vegeta's 1ms, because requests were sent up to ")
+    assert str(told).count("\n") == 0
+
+
 def test_objectives_on_all_targets_together_are_cases_too() -> None:
     report = a_report(overall_objectives=[Judged(objective="errors == 0", measured=3, met=False)])
 

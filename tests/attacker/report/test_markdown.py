@@ -46,11 +46,21 @@ def test_what_was_not_measured_is_a_dash_and_never_0(run_without_a_request: Repo
     assert rf"| get-health | p99 \< 50ms | {MISSING} | ⚠️ no data |" in lines
 
 
-def test_only_the_most_frequent_errors_are_listed() -> None:
-    sample = a_sample([5] * 14, code=500, error=["frequent", "frequent", *(f"rare {number}" for number in range(12))])
-    lines = render_markdown(a_report(a_target(sample=sample))).splitlines()
+def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_with_a_stall: Report) -> None:
+    lines = render_markdown(run_with_a_stall).splitlines()
 
-    assert lines.index("| get-health | frequent | 2 |") < lines.index("| get-health | rare 0 | 1 |")
+    [told] = [line for line in lines if "vegeta's" in line]
+    assert told.startswith("get-stalled: Corrected p99 is 9s and vegeta's 1ms, because requests were sent up to 10s ")
+
+
+def test_only_the_most_frequent_errors_are_listed() -> None:
+    rare = a_target("get-metadata", errors=[f"rare {number}" for number in range(12)])
+    frequent = a_target(sample=a_sample([5] * 2, code=500, error=["500 Oh"] * 2))
+    lines = render_markdown(a_report(rare, frequent)).splitlines()
+
+    assert lines.index(r"| get-health | http\_5xx | 2 | 500 Oh |") < lines.index(
+        "| get-metadata | other | 1 | rare 0 |"
+    )
     assert "… and 3 more kinds of error." in lines
 
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from attacker.gob import read_gob
 from attacker.report.errors import normalise_error
-from attacker.report.figures import ErrorCount, Figures, LagFigures, LatencyFigures
+from attacker.report.figures import Figures, LagFigures, LatencyFigures
 from attacker.report.statistics import MeasuredShard, Sample, figures_of, lag_figures, nearest_rank, sample_of
 from attacker.results import Results
 from attacker.vegeta import find_vegeta
 from tests.attacker.building import MS, START_NS, a_measured_shard, rows
+from tests.attacker.report.a_report import an_error
 
 HOUR_NS = 3_600_000_000_000
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "p99.99": 0.9999}
@@ -189,15 +190,22 @@ def test_bytes_are_added_up() -> None:
     assert (found.bytes_in, found.bytes_out) == (150, 20)
 
 
-def test_errors_are_counted_the_most_frequent_first_and_then_by_their_text() -> None:
-    errors = ["EOF", "timeout", "", "timeout", "broken", ""]
+def test_errors_are_counted_by_their_class_the_most_frequent_first_and_then_by_its_name() -> None:
+    errors = ["EOF", "i/o timeout", "", "i/o timeout", "connection refused", ""]
     found = figures(a_measured_shard(rows([MS] * 6, code=[0, 0, 200, 0, 0, 200], error=errors)))
 
     assert found.errors == (
-        ErrorCount(error="timeout", count=2),
-        ErrorCount(error="EOF", count=1),
-        ErrorCount(error="broken", count=1),
+        an_error(**{"class": "timeout", "count": 2, "example": "i/o timeout"}),
+        an_error(**{"class": "closed", "count": 1, "example": "EOF"}),
+        an_error(**{"class": "refused", "count": 1, "example": "connection refused"}),
     )
+
+
+def test_an_error_on_the_attackers_side_is_marked() -> None:
+    errors = ["dial tcp 0.0.0.0:0->10.0.0.1:80: bind: address already in use", "EOF"]
+    found = figures(a_measured_shard(rows([MS] * 2, code=0, error=errors)))
+
+    assert {error.class_: error.fault for error in found.errors} == {"ports": "attacker", "closed": "api"}
 
 
 def test_errors_that_differ_in_the_attackers_port_only_are_one() -> None:
@@ -205,7 +213,9 @@ def test_errors_that_differ_in_the_attackers_port_only_are_one() -> None:
 
     found = figures(*(a_measured_shard(rows([MS], code=0, error=error)) for error in errors))
 
-    assert found.errors == (ErrorCount(error="read tcp 10.0.0.1:80: connection reset by peer", count=2),)
+    assert found.errors == (
+        an_error(**{"class": "reset", "count": 2, "example": "read tcp 10.0.0.1:80: connection reset by peer"}),
+    )
 
 
 def test_an_answer_that_was_not_expected_is_an_error_though_vegeta_gives_it_no_text() -> None:
@@ -214,8 +224,7 @@ def test_an_answer_that_was_not_expected_is_an_error_though_vegeta_gives_it_no_t
     found = figures_of(sample_of([shard], is_success={200}.__contains__), expected=None)
 
     assert found.errors == (
-        ErrorCount(error="status 1200 is not the expected one", count=1),
-        ErrorCount(error="status 204 is not the expected one", count=1),
+        an_error(**{"class": "status", "count": 2, "example": "status 1200 is not the expected one"}),
     )
 
 
@@ -227,9 +236,9 @@ def test_an_expected_failure_is_no_error() -> None:
 
 # A code above 999 was once taken for the code of another error's text.
 def test_an_error_keeps_its_text_whatever_its_status_code() -> None:
-    found = figures(a_measured_shard(rows([MS] * 3, code=[65535, 200, 999], error=["odd", "", "late"])))
+    found = figures(a_measured_shard(rows([MS] * 4, code=[65535, 200, 999, 999], error=["odd", "", "late", "late"])))
 
-    assert found.errors == (ErrorCount(error="late", count=1), ErrorCount(error="odd", count=1))
+    assert found.errors == (an_error(**{"class": "status", "count": 3, "example": "late"}),)
 
 
 def test_the_warm_up_is_in_no_figure() -> None:
@@ -384,6 +393,6 @@ def test_what_vegeta_computes_exactly_is_the_same_to_the_digit(results_of_every_
         vegetas["status_codes"],
     )
     assert (found.bytes_in, found.bytes_out) == (vegetas["bytes_in"]["total"], vegetas["bytes_out"]["total"])
-    assert {error.error for error in found.errors} == {normalise_error(error) for error in vegetas["errors"]}
+    assert {error.example for error in found.errors} == {normalise_error(error) for error in vegetas["errors"]}
     assert found.throughput_per_s == pytest.approx(vegetas["throughput"])
     assert found.rate_per_s == pytest.approx(vegetas["rate"] * (found.requests - 1) / found.requests)

@@ -29,7 +29,7 @@ def test_a_failed_run_shows_errors_objectives_and_reasons(failed_run: Report) ->
     text = render_text(failed_run, width=100, colour=False)
     rows = rows_of(text)
 
-    assert ["get-metadata", "503 Service Unavailable"] in [row[1:] for row in rows]
+    assert ["get-metadata", "http_5xx", "503 Service Unavailable"] in [row[1:] for row in rows]
     assert ["get-metadata", "p99 < 50ms", "50.0004ms", "MISSED"] in rows
     assert ["get-health", "p99 < 50ms", "11.4ms", "met"] in rows
     assert "\nFAIL  2 of 3 objectives missed.\n  get-metadata: p99 < 50ms was missed\n" in text
@@ -89,8 +89,22 @@ def test_a_targets_own_text_reads_like_vegetas_report() -> None:
         "Success       [ratio]                                         99%\n"
         "Status Codes  [code:count]                                    200:99  503:1\n"
         "Error Set:\n"
-        "        1  503 Service Unavailable\n"
+        "        1  http_5xx     503 Service Unavailable\n"
     )
+
+
+def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_with_a_stall: Report) -> None:
+    lines = render_text(run_with_a_stall, width=None, colour=False).splitlines()
+
+    [told] = [line for line in lines if "vegeta's" in line]
+    assert told.startswith("get-stalled: Corrected p99 is 9s and vegeta's 1ms, because requests were sent up to 10s ")
+
+
+def test_a_targets_own_text_says_so_too(run_with_a_stall: Report) -> None:
+    healthy, stalled = (render_target_text(target) for target in run_with_a_stall.targets)
+
+    assert "\nOmission      Corrected p99 is 9s and vegeta's 1ms, because " in stalled
+    assert "Omission" not in healthy
 
 
 def test_a_targets_own_text_without_a_schedule_has_no_corrected_latency() -> None:
@@ -98,6 +112,12 @@ def test_a_targets_own_text_without_a_schedule_has_no_corrected_latency() -> Non
 
     assert "Corrected" not in text
     assert "Latencies" in text
+
+
+def test_bytes_that_nobody_counted_are_a_dash() -> None:
+    text = render_target_text(a_target().model_copy(update={"bytes_in": None}))
+
+    assert re.search(rf"Bytes In .*\] +{MISSING}, {MISSING}\n", text)
 
 
 def test_a_targets_own_text_can_be_of_nothing() -> None:
