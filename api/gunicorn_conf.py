@@ -39,7 +39,7 @@ backlog = 4096
 # not to blame for. vegeta keeps them for ever, AWS's load balancers for 60 s, Google's for 600 s.
 keepalive = 620
 
-# Kubernetes kills after 30 s; 10 s are left for a preStop hook that waits until the Service sends nothing more.
+# Kubernetes kills after 30 s: what was accepted is answered well before.
 graceful_timeout = 20
 
 # Under load, a log line a request would be part of what is measured.

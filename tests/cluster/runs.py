@@ -62,7 +62,7 @@ MISSING = [name for name, value in _GIVEN.items() if not value]
 SMALL = (
     *("--api-image", f"{REGISTRY}/loadtest-api:1", "--attacker-image", f"{REGISTRY}/loadtest-attacker:1"),
     *("--api-service", "ClusterIP", "--api-replicas", "1", "--api-workers", "1", "--api-cpu", "250m"),
-    *("--attacker-cpu", "450m", "--attacker-memory", "256Mi", "--rate", "20", "--duration", "4s"),
+    *("--attacker-cpu", "350m", "--attacker-memory", "256Mi", "--rate", "20", "--duration", "4s"),
 )
 """All pods of a run share two processors here."""
 

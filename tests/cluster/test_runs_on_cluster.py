@@ -179,7 +179,7 @@ def test_its_attackers_have_what_they_may_use_to_themselves(passed: Passed) -> N
 
     assert [pod["status"]["qosClass"] for pod in attack_pods] == ["Guaranteed"] * 3
     assert all(one["resources"]["requests"] == one["resources"]["limits"] for one in containers)
-    assert main == [{"cpu": "450m", "memory": "256Mi"}] * 3
+    assert main == [{"cpu": "350m", "memory": "256Mi"}] * 3
 
 
 def test_a_missed_objective_fails_the_workflow_with_a_whole_report(tmp_path: Path) -> None:

@@ -235,6 +235,10 @@ def test_the_stored_targets_are_those_of_a_load_test_that_names_none() -> None:
     assert stored["metadata"]["labels"]["workflows.argoproj.io/configmap-type"] == "Parameter"
 
 
+def defaults_of(template: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one.get("value") for one in template["spec"]["arguments"]["parameters"]}
+
+
 @needs_kubectl
 def test_the_overlay_for_any_cluster_changes_nothing_of_what_it_lists() -> None:
     listed = [file for part in ("loadtest", "argo", "build") for file in (K8S / part).glob("*.yaml") if file in FILES]
@@ -243,16 +247,21 @@ def test_the_overlay_for_any_cluster_changes_nothing_of_what_it_lists() -> None:
 
 
 @needs_kubectl
-def test_the_overlay_for_google_differs_by_bucket_metadata_server_and_cloud_build() -> None:
+def test_the_overlay_for_google_differs_by_bucket_node_pool_metadata_server_and_cloud_build() -> None:
     of_any, of_google = (by_identity(rendered(K8S / "overlays" / place)) for place in ("any", "gke"))
     config = ("ConfigMap", "loadtest", "workflow-controller-configmap")
+    template = ("WorkflowTemplate", "loadtest", "load-test")
 
     assert {one for one in of_any if "loadtest-build" in one} == of_any.keys() - of_google.keys()
     assert of_google.keys() - of_any.keys() == {
         ("NetworkPolicy", "loadtest", "loadtest-metadata"),
         ("ConfigMap", "loadtest", "loadtest-build"),
     }
-    assert {one for one in of_google.keys() & of_any.keys() if of_google[one] != of_any[one]} == {config}
+    assert {one for one in of_google.keys() & of_any.keys() if of_google[one] != of_any[one]} == {
+        config,
+        template,
+    }
+    assert defaults_of(of_google[template]) == defaults_of(of_any[template]) | {"attacker_pool": "attacker"}
     assert of_google[config]["data"]["executor"] == of_any[config]["data"]["executor"]
 
 
@@ -284,5 +293,5 @@ def test_argos_deployments_are_made_fit_for_the_namespace(tmp_path: Path) -> Non
 
     assert controller["securityContext"] == server["securityContext"]
     assert server["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    assert controller["containers"][0]["env"] == [{"name": "DEFAULT_REQUEUE_TIME", "value": "2s"}]
+    assert controller["containers"][0]["env"] == [{"name": "DEFAULT_REQUEUE_TIME", "value": "1s"}]
     assert server["containers"][0]["env"] == []
