@@ -109,6 +109,7 @@ def run_on_cluster(given: Fields, options: ClusterOptions, attendance: Attendanc
         watch = Watch(
             tell=tell,
             lasts_s=loadtest.warmup.s + loadtest.duration.s + _BETWEEN_WAVES_S,
+            waits_s=loadtest.start_timeout.s,
             wave=loadtest.shards if loadtest.order is Order.SEQUENTIAL else None,
             interrupted=threading.Event() if attendance.detach else interrupted,
             abandoned=interrupted if attendance.detach else insisted,

@@ -164,12 +164,13 @@ def ready(told: StepInput) -> ReadyOutput:
         bucket, cluster = _bucket(loadtest), None if loadtest.api_url else connect(_namespace())
         if not _is_deployed(told.run, bucket):
             return ReadyOutput(exit_code=Exit.BROKEN)  # its own step says why
+        until = time.monotonic() + loadtest.ready_timeout.s
         with _gate_shut_where_it_fails(told.run, bucket):
             if cluster is not None:
                 wait_for_rollout(cluster, timeout_s=loadtest.ready_timeout.s, stop=stop)
             answered(
                 [target.at(_url(loadtest)) for target in loadtest.targets],
-                timeout_s=loadtest.ready_timeout.s,
+                timeout_s=until - time.monotonic(),
                 answer_timeout_s=loadtest.timeout.s,
                 sending=loadtest.sending,
                 stop=stop,
@@ -258,7 +259,7 @@ def _is_deployed(run: str, bucket: Bucket) -> bool:
 def _planned(loadtest: LoadTest, run: str, bucket: Bucket) -> DeployOutput:
     """Plan the attack, and leave the plan where the attackers find it."""
     shards = plan(loadtest, base_url=_url(loadtest))
-    waiting_s = 2 * loadtest.ready_timeout.s + _STARTING_S
+    waiting_s = loadtest.ready_timeout.s + _STARTING_S
     planned = Plan(
         run=run,
         shards=shards,

@@ -128,10 +128,10 @@ def submitted(*options: str, within_s: float = 60) -> Told:
 
 
 @contextmanager
-def following(*options: str, cwd: Path) -> Iterator[Following]:
+def following(*options: str, cwd: Path, **environment: str) -> Iterator[Following]:
     """Start a small run by submit.py; when all is done, both are removed."""
     known = _runs()
-    process = start_submit(*SMALL, *options, cwd=cwd)
+    process = start_submit(*SMALL, *options, cwd=cwd, **environment)
     run = ""
 
     def begun() -> str | None:

@@ -52,6 +52,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
+SERVER = os.environ.get("CLUSTER_ARGO_SERVER", "")
 SHARDS = ("get-health", "get-metadata", "post-add_users")
 LONG = ("--duration", "90s")
 """No test waits for the end of such an attack."""
@@ -383,6 +384,19 @@ def test_a_thousand_targets_are_carried_to_the_pods(tmp_path: Path) -> None:
 
     assert told.code == Exit.BROKEN, told.err
     assert "ready: t0: POST http://127.0.0.1:9/0 was not ready within 1 s" in told.error
+
+
+@pytest.mark.skipif(not SERVER, reason="Argo's server is not there: CLUSTER_ARGO_SERVER missing")
+def test_a_run_through_an_argo_server_is_the_same(tmp_path: Path) -> None:
+    nowhere = {"KUBECONFIG": str(tmp_path / "no-kubeconfig"), "ARGO_SERVER": SERVER}
+
+    with following(cwd=tmp_path, **nowhere) as followed:
+        told = followed.ended()
+
+        assert told.code == Exit.PASS, told.err
+        assert [(one.name, one.requests) for one in report_of(followed.run).targets] == [(name, 80) for name in SHARDS]
+        assert what_is_kept(followed.run) == REPORT | shard_files(*SHARDS)
+        assert left_of_the_api() == []
 
 
 @pytest.fixture

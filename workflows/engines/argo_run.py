@@ -18,8 +18,10 @@ __all__ = [
     "Ended",
     "end_of",
     "has_ended",
+    "has_given_up",
     "outputs_of",
     "phases_by_step",
+    "placeless_attackers",
     "results_of",
     "verdict_of",
     "why_stuck",
@@ -107,6 +109,21 @@ def why_stuck(workflow: Manifest) -> str | None:
         if pod.get("templateName") in _FIRST_STEPS and pod.get("phase") == "Pending" and message.startswith(_STUCK):
             return f"{pod['displayName']}: {' '.join(message.split())}: name an attacker_image that can be pulled"
     return None
+
+
+def placeless_attackers(workflow: Manifest) -> str | None:
+    """Say which attack pods have no node, and why, where no attacker runs; None where there are none, or some run."""
+    attackers = [pod for pod in _pods(workflow) if pod.get("templateName") == "attack"]
+    pending = [pod for pod in attackers if pod.get("phase") == "Pending"]
+    if not pending or any(pod.get("phase") == "Running" for pod in attackers):
+        return None
+    names = ", ".join(sorted(str(pod["displayName"]) for pod in pending))
+    return f"{names}: {' '.join(str(pending[0].get('message') or 'not started').split())}"
+
+
+def has_given_up(workflow: Manifest) -> bool:
+    """Tell whether an attacker has left without an attack, as all do that wait for one that does not come."""
+    return any(pod.get("templateName") == "attack" and pod.get("phase") == "Failed" for pod in _pods(workflow))
 
 
 def _why(workflow: Manifest) -> str:

@@ -8,7 +8,16 @@ from typing import TypeVar
 
 from workflows.engines.argo import read_run, stop
 from workflows.engines.argo_api import ArgoApi, Manifest
-from workflows.engines.argo_run import ENDED, Ended, end_of, has_ended, phases_by_step, why_stuck
+from workflows.engines.argo_run import (
+    ENDED,
+    Ended,
+    end_of,
+    has_ended,
+    has_given_up,
+    phases_by_step,
+    placeless_attackers,
+    why_stuck,
+)
 from workflows.progress import Event, State, Tell
 from workflows.steps.cluster import NoAnswerError
 
@@ -38,6 +47,8 @@ class Watch:
     tell: Tell
     lasts_s: float
     """How long a wave of attackers takes, from the first request to the last."""
+    waits_s: float
+    """How long attackers wait for each other, once the API is ready."""
     wave: int | None
     """How many attackers a wave has, if not all are one."""
     interrupted: threading.Event
@@ -60,6 +71,7 @@ def follow(api: ArgoApi, run: str, watch: Watch) -> Ended | None:
         RunBrokenError: the cluster refuses, or was silent for too long.
     """
     steps, patient, hang = _Steps(watch), _Patient(watch.tell, watch.patience_s), _Hang(watch.hang_s)
+    absent = _Absent(watch.waits_s + watch.hang_s)
     stopping = False
     while not watch.abandoned.is_set():
         workflow = patient.ask(lambda: read_run(api, run))
@@ -70,7 +82,10 @@ def follow(api: ArgoApi, run: str, watch: Watch) -> Ended | None:
                 return ended if hang.given_up is None else replace(ended, reason=hang.given_up)
             if hang.is_hopeless(workflow):
                 patient.ask(lambda: api.terminate(run))
-        if watch.interrupted.is_set() and not stopping:
+            if absent.is_in_vain(workflow):
+                watch.tell(Event(step="attack", state=State.NOTE, text=f"nobody attacks: {absent.given_up}"))
+        is_unwanted = watch.interrupted.is_set() or absent.given_up is not None
+        if is_unwanted and not stopping:
             is_deleted = patient.ask(lambda: stop(api, run))
             if is_deleted:
                 reason = "it was still waiting: it is deleted"
@@ -130,6 +145,29 @@ class _Hang:
         if now_s <= self.since_s + self.hang_s:
             return False
         self.given_up = why
+        return True
+
+
+@dataclass(slots=True)
+class _Absent:
+    """Attackers that find no node: their pods would only go by their timeout, which reckons with the worst."""
+
+    waits_s: float
+    since_s: float | None = None
+    """When the API was ready and no attacker ran."""
+    given_up: str | None = None
+    """Who did not come and why, once it is so."""
+
+    def is_in_vain(self, workflow: Manifest) -> bool:
+        """Tell once that nobody attacks any more: the others have left, or it took too long."""
+        now_s, placeless = time.monotonic(), placeless_attackers(workflow)
+        if placeless is None or phases_by_step(workflow).get("ready") != ["Succeeded"]:
+            self.since_s = None
+            return False
+        self.since_s = now_s if self.since_s is None else self.since_s
+        if self.given_up is not None or not (has_given_up(workflow) or now_s > self.since_s + self.waits_s):
+            return False
+        self.given_up = placeless
         return True
 
 

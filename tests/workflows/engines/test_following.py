@@ -43,6 +43,7 @@ class Told:
         return Watch(
             tell=self.events.append,
             lasts_s=lasts_s,
+            waits_s=0.05,
             wave=wave,
             interrupted=self.interrupted,
             abandoned=self.abandoned,
@@ -224,3 +225,41 @@ def test_an_image_that_comes_in_the_end_is_no_reason(told: Told) -> None:
 
     assert result is not None
     assert result.verdict is VerdictResult.PASS
+
+
+UNPLACED = "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu"
+HALF = a_run(
+    a_node("attack", "Failed"), a_node("report", "Failed", verdict="INVALID", summary="nobody attacked"), phase="Failed"
+)
+
+
+@pytest.mark.parametrize("others", [[a_node("attack", "Failed", name="attack(0:a)")], []], ids=["some left", "alone"])
+def test_an_attacker_that_finds_no_node_is_waited_for_no_longer_than_the_others_do(
+    told: Told, others: list[Manifest]
+) -> None:
+    ready, unplaced = a_node("ready", "Succeeded"), a_node("attack", "Pending", name="attack(1:b)", message=UNPLACED)
+    api = AnArgo()
+    api.looks = iter([lambda: HALF if api.done else a_run(ready, *others, unplaced)])
+
+    result = follow(api, "load-test-1", told.watch())
+
+    assert result is not None
+    assert (result.exit, result.summary) == (Exit.INVALID, "nobody attacked")
+    assert api.done == ["stop load-test-1"]
+    assert told.lines.count(f"attack note nobody attacks: attack(1:b): {UNPLACED}") == 1
+
+
+@pytest.mark.parametrize(
+    ("ready", "other"),
+    [
+        pytest.param("Running", "Failed", id="while the API gets ready"),
+        pytest.param("Succeeded", "Running", id="while others attack"),
+    ],
+)
+def test_an_attacker_that_finds_no_node_is_waited_for(told: Told, ready: str, other: str) -> None:
+    waiting = a_run(a_node("ready", ready), a_node("attack", other), a_node("attack", "Pending", message=UNPLACED))
+    api = seen(*[waiting] * 20, PASSED)
+
+    follow(api, "load-test-1", told.watch())
+
+    assert api.done == []
