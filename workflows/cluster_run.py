@@ -214,16 +214,12 @@ def _published(given: Fields, options: ClusterOptions, api: ArgoApi, *, tell: Te
         loadtest = with_built_images(
             loadtest, settings, build_args=options.build_args, context=options.context, tell=tell, stop=stop
         )
-    made = template_manifest(_with_defaults_of(loadtest, given), namespace=api.namespace)
+    images_of_this_run = {name: getattr(loadtest, name) for name in IMAGE_FIELDS}
+    # What else a run is given is its own: the next one, started by somebody else, is not to inherit it.
+    made = template_manifest(LoadTest().model_copy(update=images_of_this_run), namespace=api.namespace)
     if argo.publish(api, "workflowtemplates", renewed(found, made, fresh=built)):
         time.sleep(_HEARD_S)
     return loadtest
-
-
-def _with_defaults_of(loadtest: LoadTest, given: Fields) -> LoadTest:
-    """Make what a new template's defaults come from: the project's own, but for what this cluster needs."""
-    needed = [*IMAGE_FIELDS, *(name for name in ("results",) if name in given)]
-    return LoadTest().model_copy(update={name: getattr(loadtest, name) for name in needed})
 
 
 def _arguments(loadtest: LoadTest, given: Fields) -> dict[str, str]:
