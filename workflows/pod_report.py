@@ -112,7 +112,7 @@ def _doubts(finished: Finished, *, is_whole: bool) -> tuple[str, ...]:
 
         return why_unscheduled(connect(finished.namespace), run=finished.run)
     if finished.status != "Succeeded":
-        return (f"the run did not come to its end: it was {finished.status.lower()}",)
+        return (f"the run did not come to its end: Argo calls it {finished.status}",)
     return ()
 
 

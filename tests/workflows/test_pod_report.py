@@ -105,7 +105,7 @@ def test_a_run_that_was_stopped_is_invalid_even_where_all_was_measured(
 
     assert made is not None
     assert made.exit == Exit.INVALID
-    assert made.report.verdict.reasons == ("the run did not come to its end: it was failed",)
+    assert made.report.verdict.reasons == ("the run did not come to its end: Argo calls it Failed",)
 
 
 def test_an_attacker_that_is_gone_is_not_waited_for_and_the_scheduler_may_say_why(

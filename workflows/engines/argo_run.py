@@ -23,6 +23,7 @@ __all__ = [
     "phases_by_step",
     "placeless_attackers",
     "results_of",
+    "starts_in_vain",
     "verdict_of",
     "why_stuck",
 ]
@@ -104,7 +105,7 @@ def results_of(workflow: Manifest) -> str:
 
 def why_stuck(workflow: Manifest) -> str | None:
     """Say why the run's own image cannot be started, where its first steps hang for that; all others need it too."""
-    for pod in _pods(workflow):
+    for pod in sorted(_pods(workflow), key=lambda pod: str(pod.get("templateName"))):
         message = str(pod.get("message") or "")
         if pod.get("templateName") in _FIRST_STEPS and pod.get("phase") == "Pending" and message.startswith(_STUCK):
             return f"{pod['displayName']}: {' '.join(message.split())}: name an attacker_image that can be pulled"
@@ -121,6 +122,12 @@ def placeless_attackers(workflow: Manifest) -> str | None:
     return f"{names}: {' '.join(str(pending[0].get('message') or 'not started').split())}"
 
 
+def starts_in_vain(workflow: Manifest) -> bool:
+    """Tell whether attackers are still being started for an API that did not get ready."""
+    phases = phases_by_step(workflow)
+    return phases.get("ready") in (["Failed"], ["Error"]) and "Pending" in phases.get("attack", ())
+
+
 def has_given_up(workflow: Manifest) -> bool:
     """Tell whether an attacker has left without an attack, as all do that wait for one that does not come."""
     return any(pod.get("templateName") == "attack" and pod.get("phase") == "Failed" for pod in _pods(workflow))
@@ -128,7 +135,9 @@ def has_given_up(workflow: Manifest) -> bool:
 
 def _why(workflow: Manifest) -> str:
     """Find the first failing step's own reason, else Argo's."""
-    failed = [node for node in _pods(workflow) if node.get("phase") in {"Failed", "Error"}]
+    broken = [node for node in _pods(workflow) if node.get("phase") in {"Failed", "Error"}]
+    # Steps that run side by side fail for one reason, in any order.
+    failed = sorted(broken, key=lambda node: _STEPS.index(node["templateName"]))
     for node in failed:
         if reason := _outputs(node).get("reason"):
             return f"{node['displayName']}: {reason}"

@@ -16,6 +16,7 @@ from workflows.engines.argo_run import (
     has_given_up,
     phases_by_step,
     placeless_attackers,
+    starts_in_vain,
     why_stuck,
 )
 from workflows.progress import Event, State, Tell
@@ -72,7 +73,7 @@ def follow(api: ArgoApi, run: str, watch: Watch) -> Ended | None:
     """
     steps, patient, hang = _Steps(watch), _Patient(watch.tell, watch.patience_s), _Hang(watch.hang_s)
     absent = _Absent(watch.waits_s + watch.hang_s)
-    stopping = False
+    stopping = in_vain = False
     while not watch.abandoned.is_set():
         workflow = patient.ask(lambda: read_run(api, run))
         if workflow is not None:
@@ -82,9 +83,10 @@ def follow(api: ArgoApi, run: str, watch: Watch) -> Ended | None:
                 return ended if hang.given_up is None else replace(ended, reason=hang.given_up)
             if hang.is_hopeless(workflow):
                 patient.ask(lambda: api.terminate(run))
+            in_vain = in_vain or starts_in_vain(workflow)
             if absent.is_in_vain(workflow):
                 watch.tell(Event(step="attack", state=State.NOTE, text=f"nobody attacks: {absent.given_up}"))
-        is_unwanted = watch.interrupted.is_set() or absent.given_up is not None
+        is_unwanted = watch.interrupted.is_set() or absent.given_up is not None or in_vain
         if is_unwanted and not stopping:
             is_deleted = patient.ask(lambda: stop(api, run))
             if is_deleted:

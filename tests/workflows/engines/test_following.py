@@ -263,3 +263,17 @@ def test_an_attacker_that_finds_no_node_is_waited_for(told: Told, ready: str, ot
     follow(api, "load-test-1", told.watch())
 
     assert api.done == []
+
+
+def test_attackers_that_are_still_being_started_when_the_api_fails_are_stopped(told: Told) -> None:
+    failed = a_node("ready", "Failed", reason="a pod crashes")
+    api = AnArgo()
+    starting = a_run(failed, a_node("attack", "Running"), a_node("attack", "Pending"))
+    ended = a_run(failed, a_node("attack", "Failed"), phase="Failed")
+    api.looks = iter([lambda: ended if api.done else starting])
+
+    result = follow(api, "load-test-1", told.watch())
+
+    assert result is not None
+    assert (result.exit, result.reason) == (Exit.BROKEN, "ready: a pod crashes")
+    assert api.done == ["stop load-test-1"]
