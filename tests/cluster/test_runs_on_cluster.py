@@ -56,6 +56,8 @@ SHARDS = ("get-health", "get-metadata", "post-add_users")
 LONG = ("--duration", "90s")
 """No test waits for the end of such an attack."""
 REPORT = {"loadtest.json", "report.json", "report.html", "report.md", "junit.xml"}
+API_PODS = {"api/before.json", "api/after.json"}
+"""Where it was deployed for the run."""
 
 
 def shard_files(*shards: str) -> set[str]:
