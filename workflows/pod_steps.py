@@ -227,7 +227,7 @@ def teardown(told: StepInput) -> TeardownOutput:
 
 
 def _leave_last_snapshot(loadtest: LoadTest, run: str, cluster: "Cluster") -> None:
-    """Write down what the API's pods are where that was done before the attack, too; removing them does not fail by it."""
+    """Write down what the API's pods are, where there was an attack; that they are removed does not depend on it."""
     from workflows.steps.api_pods import leave_snapshot  # noqa: PLC0415
 
     try:

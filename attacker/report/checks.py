@@ -244,6 +244,8 @@ def _failed(measurement: Measurement, threshold: Threshold, is_meant: Callable[[
         ratios.append(sum(error.count for error in errors) / target.figures.requests)
         if not threshold.holds(ratios[-1]):
             findings += [_invalid(target.name, _of_failures(target, error)) for error in errors]
+    if not ratios:
+        findings.append(_unknown(_RUN, "no request was sent that could have failed"))
     return Told(threshold.worst(ratios), tuple(findings))
 
 
@@ -260,7 +262,7 @@ def _api_pods(measurement: Measurement, thresholds: Thresholds) -> Told:
         return Told(None, (_unknown(_RUN, "the API runs in no pods that were deployed for this run"),))
     if api.trouble:
         return Told(None, (_unknown(_RUN, api.trouble),))
-    behaviour = [_note(_RUN, f"under this load, {told} of the API: that is its own") for told in api.behaviour]
+    behaviour = [_note(_RUN, f"under this load, {told}: that is the API's own doing") for told in api.behaviour]
     is_well = threshold.holds(len(api.changes))
     made = _note if is_well else _invalid
     changes = [made(_RUN, f"the API was changed during the attack: {change}") for change in api.changes]

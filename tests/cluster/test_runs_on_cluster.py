@@ -55,9 +55,11 @@ pytestmark = [
 SHARDS = ("get-health", "get-metadata", "post-add_users")
 LONG = ("--duration", "90s")
 """No test waits for the end of such an attack."""
-REPORT = {"loadtest.json", "report.json", "report.html", "report.md", "junit.xml"}
-API_PODS = {"api/before.json", "api/after.json"}
-"""Where it was deployed for the run."""
+REPORT = {
+    *("loadtest.json", "report.json", "report.html", "report.md", "junit.xml"),
+    *("api/before.json", "api/after.json"),
+}
+"""Of a run for which the API was deployed."""
 
 
 def shard_files(*shards: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Steps ready and teardown: write down what the API's pods are as the attack begins, and again before they are removed."""
+"""Steps ready and teardown: write down what the API's pods are before the attack, and before they are removed."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
