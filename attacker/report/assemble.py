@@ -71,7 +71,10 @@ def assemble(  # noqa: PLR0913  (all that a verdict rests on)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
     measurement = Measurement(
-        targets=tuple(_target_state(name, figures[name], judged[name], shards) for name, shards in by_target.items()),
+        targets=tuple(
+            _target_state(name, figures[name], (*judged[name], *judged_overall), shards)
+            for name, shards in by_target.items()
+        ),
         overall=overall,
         simultaneous=simultaneous,
         doubts=tuple(doubts),

@@ -13,7 +13,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(_ROOT))
 
-from attacker.report.figures import Report  # noqa: E402  (after the path to it)
+from attacker.command_line import say  # noqa: E402  (after the path to it)
+from attacker.report.figures import Report  # noqa: E402
 from attacker.report.notation import checked  # noqa: E402
 from attacker.report.rules import RuleName  # noqa: E402
 from tests.loopback import a_free_port  # noqa: E402
@@ -44,8 +45,8 @@ def main(runs: int) -> int:
         with tempfile.TemporaryDirectory() as scratch:
             report = _a_run(Path(scratch))
         results[report.verdict.result] += 1
-        print(_line(number, report).rstrip(), flush=True)  # noqa: T201
-    print(f"{results['INVALID']} of {runs} healthy runs were called INVALID")  # noqa: T201
+        say(_line(number, report).rstrip())
+    say(f"{results['INVALID']} of {runs} healthy runs were called INVALID")
     return 1 if results["INVALID"] else 0
 
 

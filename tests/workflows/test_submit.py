@@ -142,7 +142,7 @@ def test_a_shard_that_is_lost_makes_the_run_invalid(tmp_path: Path, slow_api: st
 
     assert process.returncode == Exit.INVALID
     reasons = the_report(tmp_path).verdict.reasons
-    assert any("get-root-1: vegeta ended with exit code -9" in reason for reason in reasons)
+    assert any("get-root-1: somebody ended vegeta with signal 9" in reason for reason in reasons)
     assert the_report(tmp_path).targets[0].attack.shards == 2
 
 

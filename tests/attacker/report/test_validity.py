@@ -126,7 +126,11 @@ def test_a_tightened_rule_lets_less_pass() -> None:
     assert (rule.outcome, rule.threshold, rule.changed) == (Outcome.INVALID, "lag.p99 <= 20ms", True)
 
 
-LIMITED = {"max_workers": 10, "max_in_flight": 10, "lag_ns": {"p50": 0, "p99": SECOND_NS, "max": SECOND_NS}}
+LIMITED: dict[str, Any] = {
+    "max_workers": 10,
+    "max_in_flight": 10,
+    "lag_ns": {"p50": 0, "p99": SECOND_NS, "max": SECOND_NS},
+}
 """The evidence of a shard whose ten workers waited for answers, for a second."""
 
 

@@ -124,8 +124,7 @@ def test_where_all_workers_wait_for_a_server_that_stalls_the_corrected_latency_d
 
     assert (report.verdict.result, broken(report)) == (result, set())
     table = {rule.rule: rule for rule in report.validity}
-    assert table[RuleName.LAG].measured is not None
-    assert table[RuleName.LAG].measured > SECOND_NS / 2
+    assert (table[RuleName.LAG].measured or 0) > SECOND_NS / 2
     assert [table[name].outcome for name in (RuleName.LAG, RuleName.WORKERS)] == [Outcome.NOTE] * 2
 
 
