@@ -13,6 +13,7 @@ from attacker.report.rules import Thresholds
 from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
 from attacker.report.validity import ShardState, check, doubts_of
 from attacker.report.verdict import verdict
+from attacker.report.workers import is_missed_at_any_load
 from attacker.results import Results
 
 __all__ = ["FoundShard", "assemble"]
@@ -70,9 +71,12 @@ def assemble(  # noqa: PLR0913  (all that a verdict rests on)
     overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
+    is_missed = is_missed_at_any_load(objectives, OVERALL, overall)
     measurement = Measurement(
         targets=tuple(
-            _target_state(name, figures[name], (*judged[name], *judged_overall), shards)
+            _target_state(
+                name, figures[name], shards, missed=is_missed or is_missed_at_any_load(objectives, name, figures[name])
+            )
             for name, shards in by_target.items()
         ),
         overall=overall,
@@ -120,13 +124,9 @@ def _named(name: str, judged: Sequence[Judged]) -> list[tuple[str, Judged]]:
     return [(name, one) for one in judged]
 
 
-def _target_state(name: str, figures: Figures, judged: Sequence[Judged], shards: Sequence[FoundShard]) -> TargetState:
-    return TargetState(
-        name=name,
-        figures=figures,
-        shards=tuple(replace(one.state, planned=one.shard) for one in shards),
-        missed=any(one.met is False for one in judged),
-    )
+def _target_state(name: str, figures: Figures, shards: Sequence[FoundShard], *, missed: bool) -> TargetState:
+    states = tuple(replace(one.state, planned=one.shard) for one in shards)
+    return TargetState(name=name, figures=figures, shards=states, missed=missed)
 
 
 def _target(name: str, figures: Figures, judged: tuple[Judged, ...], shards: Sequence[FoundShard]) -> TargetFigures:

@@ -17,7 +17,7 @@ class TargetState:
     figures: Figures
     shards: tuple[ShardState, ...] = ()
     missed: bool = False
-    """Whether it missed an objective."""
+    """Whether it missed an objective by its answers alone, whatever waited before it was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

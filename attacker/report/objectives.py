@@ -10,7 +10,7 @@ from types import MappingProxyType
 from attacker.duration import parse_duration
 from attacker.report.figures import Figures, Judged
 
-__all__ = ["Bound", "Objective", "Unit", "figure_names", "judge", "measure", "parse_objective"]
+__all__ = ["OVERALL", "Bound", "Objective", "Unit", "figure_names", "judge", "measure", "parse_objective"]
 
 OVERALL = "overall"
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {

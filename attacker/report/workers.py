@@ -1,14 +1,19 @@
 """The limit of workers, which is the user's choice: what it explains, and what comes of it."""
 
+from collections.abc import Sequence
+
 from attacker.duration import in_words
+from attacker.report.figures import Figures
 from attacker.report.measurement import TargetState
+from attacker.report.objectives import Objective, judge
 from attacker.report.rules import Threshold
 from attacker.report.shards import ShardState
 
-__all__ = ["consequence_of_limit", "explains_lag"]
+__all__ = ["consequence_of_limit", "explains_lag", "is_missed_at_any_load"]
 
 _BUSY_RATIO = 0.9
 """A vegeta that used so much of its CPU was not waiting for answers."""
+_OF_ANSWERS = ("latency_ns", "corrected_latency_ns", "success", "errors", "status_codes")
 
 
 def explains_lag(target: TargetState, threshold: Threshold) -> bool:
@@ -20,6 +25,16 @@ def explains_lag(target: TargetState, threshold: Threshold) -> bool:
     present = [shard for shard in target.shards if shard.evidence]
     late = [shard for shard in present if _is_late(shard, threshold)]
     return bool(present) and all(_waited_for_answers(shard) for shard in late or present)
+
+
+def is_missed_at_any_load(objectives: Sequence[Objective], name: str, figures: Figures) -> bool:
+    """Tell whether an objective was missed by the answers themselves, and not by what waited for a worker before them.
+
+    Where workers hold back most of the load, corrected latency grows with the backlog, however quick each answer is.
+    """
+    of_answers = [one for one in objectives if one.path.startswith(_OF_ANSWERS)]
+    as_sent = figures.model_copy(update={"corrected_latency_ns": figures.latency_ns})
+    return any(judged.met is False for judged in judge(of_answers, name, as_sent))
 
 
 def consequence_of_limit(target: TargetState) -> str | None:
