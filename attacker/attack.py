@@ -1,6 +1,6 @@
 """One attack: a vegeta process from the common instant to its end, and the evidence of it."""
 
-import contextlib
+import math
 import os
 import platform
 import subprocess
@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from attacker.cgroup import Throttling, read_throttling
-from attacker.evidence import Evidence, sha256_of
+from attacker.cgroup import Throttling, read_oom_kills, read_throttling
+from attacker.evidence import Clock, Evidence, sha256_of
 from attacker.exits import RunBrokenError
 from attacker.gob import GobFile, read_gob
 from attacker.parquet import write_parquet
@@ -54,6 +54,18 @@ class Attack:
     exit_code: int | None
     interrupted: bool
     throttled_ratio: float | None
+    oom_kills: int | None = None
+    cpu_s: float | None = None
+    """What vegeta used; None where it was not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a process ended."""
+
+    exit_code: int | None
+    """None where it had to be killed."""
+    cpu_s: float
 
 
 def attack(
@@ -79,9 +91,9 @@ def attack(
     try:
         _write_private(targets, shard.target.as_vegeta_json())
         stop.wait(max(0.0, (start_at_ns + shard.delay_ns - time.time_ns()) / 1e9))
-        before = read_throttling()
+        before, killed_before = read_throttling(), read_oom_kills()
         started_ns = time.time_ns()
-        exit_code = None if stop.is_set() else _run(command, shard, into / _LOG, stop, grace_s)
+        end = None if stop.is_set() else _run(command, shard, into / _LOG, stop, grace_s)
     finally:
         targets.unlink(missing_ok=True)  # it may hold credentials
     return Attack(
@@ -90,14 +102,23 @@ def attack(
         start_at_ns=start_at_ns,
         started_ns=started_ns,
         ended_ns=time.time_ns(),
-        exit_code=exit_code,
+        exit_code=end.exit_code if end else None,
         interrupted=stop.is_set(),
         throttled_ratio=_throttled_since(before),
+        oom_kills=_killed_since(killed_before),
+        cpu_s=end.cpu_s if end else None,
     )
 
 
-def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
-    """Turn what vegeta wrote into the shard's rows and evidence; vegeta's own files go where that succeeded."""
+def record(attacker: Attacker, attack: Attack, folder: Path, *, clock: Clock | None = None) -> Evidence:
+    """Turn what vegeta wrote into the shard's rows and evidence; vegeta's own files go where that succeeded.
+
+    Args:
+        attacker: what attacked.
+        attack: what became of it.
+        folder: the shard's.
+        clock: how far this machine's clock is from a server's that all shards compare with.
+    """
     raw, log = folder / _RAW, folder / _LOG
     file, damage = _read_raw(raw)
     rows = folder / "results.parquet"
@@ -106,6 +127,8 @@ def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
         run=attacker.run,
         shard=attack.shard.name,
         target=attack.shard.target.name,
+        method=attack.shard.target.method,
+        url=attack.shard.target.url,
         command=attack.command,
         vegeta_version=attacker.vegeta_version,
         rate=str(attack.shard.rate),
@@ -129,6 +152,9 @@ def record(attacker: Attacker, attack: Attack, folder: Path) -> Evidence:
         max_workers=attack.shard.sending.max_workers,
         cut_bodies=_cut_bodies(file.results, attack.shard.sending.max_body),
         throttled_ratio=attack.throttled_ratio,
+        oom_kills=attack.oom_kills,
+        busy_ratio=_busy_ratio(attack, attacker.cpus),
+        clock=clock,
         node=os.environ.get("NODE_NAME") or platform.node(),
         image_digest=os.environ.get("ATTACKER_IMAGE_DIGEST"),
         results_sha256=sha256_of(rows),
@@ -149,20 +175,21 @@ def _longest_s(shard: Shard) -> float:
     return shard.duration.s + shard.timeout.s + _OVERTIME_S
 
 
-def _run(command: tuple[str, ...], shard: Shard, log: Path, stop: threading.Event, grace_s: float) -> int | None:
-    """Run to the end, or until told to stop; returns the exit code, None where it had to be killed."""
+def _run(command: tuple[str, ...], shard: Shard, log: Path, stop: threading.Event, grace_s: float) -> _End:
+    """Run to the end, or until told to stop; what does not end in time is killed."""
     with log.open("wb") as stream:
         process = _start(command, attack_environment(shard.sending), stream)
+    end, killed = None, None
     try:
-        if not _ended(process, _longest_s(shard), stop) and stop.is_set():
+        end = _end_of(process, _longest_s(shard), stop)
+        if end is None and stop.is_set():
             process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(grace_s)
-        return process.poll()
+            end = _end_of(process, grace_s)
     finally:
-        if process.poll() is None:
+        if end is None:
             process.kill()
-            process.wait()
+            killed = _end_of(process, math.inf)
+    return end or _End(None, killed.cpu_s if killed else 0)
 
 
 def _start(command: tuple[str, ...], environment: dict[str, str], log: BinaryIO) -> subprocess.Popen[bytes]:
@@ -179,19 +206,32 @@ def _start(command: tuple[str, ...], environment: dict[str, str], log: BinaryIO)
         raise RunBrokenError(f"{command[0]} does not start ({error}): run scripts/setup to build it anew") from error
 
 
-def _ended(process: subprocess.Popen[bytes], longest_s: float, stop: threading.Event) -> bool:
+def _end_of(process: subprocess.Popen[bytes], longest_s: float, stop: threading.Event | None = None) -> _End | None:
+    """Wait for a process; None where it has not ended in time, or until `stop` was set."""
     until = time.monotonic() + longest_s
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            return True
-        if stop.wait(_POLL_S):
-            return False
-    return False
+    waiting = stop or threading.Event()
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return _End(process.returncode, usage.ru_utime + usage.ru_stime)
+        if time.monotonic() > until or waiting.wait(_POLL_S):
+            return None
 
 
 def _throttled_since(before: Throttling | None) -> float | None:
     after = read_throttling()
     return after.ratio_since(before) if before is not None and after is not None else None
+
+
+def _killed_since(before: int | None) -> int | None:
+    after = read_oom_kills()
+    return after - before if before is not None and after is not None else None
+
+
+def _busy_ratio(attack: Attack, cpus: float) -> float | None:
+    lasted_s = (attack.ended_ns - attack.started_ns) / 1e9
+    return attack.cpu_s / (lasted_s * cpus) if attack.cpu_s is not None and lasted_s > 0 else None
 
 
 def _read_raw(raw: Path) -> tuple[GobFile, str | None]:

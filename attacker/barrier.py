@@ -60,7 +60,7 @@ class Files(Protocol):
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it is there."""
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes) -> object:
         """Write a file."""
 
     def delete(self, path: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,16 @@ class Bucket:
         """
         self._write(path, data, retry=None)
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes) -> datetime | None:
         """Write a file.
+
+        Returns:
+            When it was made, by the server's clock; None where it does not say.
 
         Raises:
             RunBrokenError: it could not be written.
         """
-        self._write(path, data, retry=_patiently())
+        return self._write(path, data, retry=_patiently())
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a file unless it is there; of several writers at once, one succeeds.
@@ -194,14 +198,17 @@ class Bucket:
             return f"gs://{self.name}: {self._full(name)} is not there any more" if gone else str(error)
         return None
 
-    def _write(self, path: str, data: bytes | Path, *, retry: Any, **conditions: int) -> None:
+    def _write(self, path: str, data: bytes | Path, *, retry: Any, **conditions: int) -> datetime | None:
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         options = {"content_type": kind, "timeout": _TIMEOUT_S, "retry": retry, **conditions}
         with self._explained(f"writing {self._full(path)}"):
+            blob = self._blob(path)
             if isinstance(data, Path):
-                self._blob(path).upload_from_filename(data, **options)
+                blob.upload_from_filename(data, **options)
             else:
-                self._blob(path).upload_from_string(data, **options)
+                blob.upload_from_string(data, **options)
+            made: datetime | None = blob.time_created
+            return made
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:

@@ -1,9 +1,13 @@
-"""CPU throttling of the attacker, as its cgroup counts it (v2 and v1)."""
+"""What the attacker's cgroup counts (v2 and v1): CPU throttling, and processes killed for want of memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Throttling", "read_throttling"]
+__all__ = ["Throttling", "read_oom_kills", "read_throttling"]
+
+_MEMBERSHIP = Path("/proc/self/cgroup")
+_MOUNT = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +23,36 @@ class Throttling:
         return (self.throttled - start.throttled) / periods if periods else None
 
 
-def read_throttling(
-    cgroup: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")
-) -> Throttling | None:
+def read_throttling(cgroup: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> Throttling | None:
     """Read the counters of this process's cgroup; None where the kernel shows none."""
+    for folder in _folders("cpu", cgroup, mount):
+        counters = _counters(folder / "cpu.stat")
+        if "nr_periods" in counters:
+            return Throttling(counters["nr_periods"], counters["nr_throttled"])
+    return None
+
+
+def read_oom_kills(cgroup: Path = _MEMBERSHIP, mount: Path = _MOUNT) -> int | None:
+    """Read how many processes of this process's cgroup were killed for want of memory; None where nothing tells."""
+    for folder in _folders("memory", cgroup, mount):
+        for file in ("memory.events", "memory.oom_control"):
+            counters = _counters(folder / file)
+            if "oom_kill" in counters:
+                return counters["oom_kill"]
+    return None
+
+
+def _folders(controller: str, cgroup: Path, mount: Path) -> Iterator[Path]:
+    """List where a controller's files of this process's cgroup may lie, the most likely first."""
     try:
         memberships = [line.split(":", 2) for line in cgroup.read_text().splitlines()]
     except OSError:
-        return None
-    paths = [path for _, controllers, path in memberships if not controllers or "cpu" in controllers.split(",")]
-    for path in paths:
-        # In a container the path is often shown as the host sees it, while the mount begins at the container's own.
-        for folder in (mount / path.lstrip("/"), mount / "cpu" / path.lstrip("/"), mount, mount / "cpu"):
-            counters = _counters(folder / "cpu.stat")
-            if "nr_periods" in counters:
-                return Throttling(counters["nr_periods"], counters["nr_throttled"])
-    return None
+        return
+    for _, controllers, path in memberships:
+        if not controllers or controller in controllers.split(","):
+            own = path.lstrip("/")
+            # In a container the path is often shown as the host sees it, while the mount begins at the container's own.
+            yield from (mount / own, mount / controller / own, mount, mount / controller)
 
 
 def _counters(file: Path) -> dict[str, int]:

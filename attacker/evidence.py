@@ -7,7 +7,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attacker.report.figures import LagFigures
 
-__all__ = ["Evidence", "sha256_of"]
+__all__ = ["Clock", "Evidence", "sha256_of"]
+
+
+class Clock(BaseModel):
+    """How far a clock was from the storage server's, as far as one answer can tell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offset_ns: int
+    """The server's time less this one's."""
+    uncertainty_ns: int
+    """The offset is no farther from the true one than this: half of the time that the answer took, and rounding."""
 
 
 class Evidence(BaseModel):
@@ -20,6 +31,8 @@ class Evidence(BaseModel):
     """The run's id: results of another run do not count."""
     shard: str
     target: str
+    method: str
+    url: str
     command: tuple[str, ...]
     vegeta_version: str
     rate: str
@@ -58,6 +71,12 @@ class Evidence(BaseModel):
     """Answers that filled what was kept of each (`max_body`): how long they were is not known."""
     throttled_ratio: float | None
     """Share of the scheduler's periods in which the attacker's cgroup had to wait for its CPU quota."""
+    oom_kills: int | None
+    """How many processes of the attacker's cgroup the kernel killed for want of memory, from start to end."""
+    busy_ratio: float | None
+    """The share of its CPU that vegeta used; None where it was not started."""
+    clock: Clock | None
+    """None where there was no server's clock to compare with."""
     node: str
     image_digest: str | None
     results_sha256: str

@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from attacker.attack import Attacker, attack, record
-from attacker.barrier import STOPPED, Absence, Start, say_done, wait_at_barrier
+from attacker.barrier import STOPPED, Absence, Files, Start, say_done, wait_at_barrier
 from attacker.bucket import Bucket
+from attacker.clock import ClockedFiles
 from attacker.command_line import say
+from attacker.evidence import Clock
 from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.gate import wait_at_gate
 from attacker.gob import compile_ahead
@@ -68,13 +70,15 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
                 _tell(f"{name}: no attack: {let_in.reason}")
                 return let_in.why
             try:
-                admission = _admission(let_in, name, bucket, stop)
+                files = ClockedFiles(bucket, time.time_ns)
+                admission = _admission(let_in, name, files, stop)
                 if isinstance(admission, Absence):
                     _leave_absence(name, run, bucket, admission.reason)
                     _tell(f"{name}: no attack: {admission.reason}")
                     return admission.why
-                _attack(attacker, shard, shard_folder(Path(scratch), name), admission.at_ns, stop)
-                _upload(shard_folder(Path(scratch), name), name, run, bucket)
+                folder = shard_folder(Path(scratch), name)
+                _attack(attacker, shard, folder, admission.at_ns, stop, clock=files.clock)
+                _upload(folder, name, run, bucket)
             finally:
                 _let_the_next_wave_begin(let_in, name, bucket)
     return Exit.PASS
@@ -104,10 +108,10 @@ def _get_ready(scratch: Path) -> None:
     write_parquet(Results.joined([]), scratch / "nothing.parquet")
 
 
-def _admission(plan: Plan, name: str, bucket: Bucket, stop: threading.Event) -> Start | Absence:
+def _admission(plan: Plan, name: str, files: Files, stop: threading.Event) -> Start | Absence:
     """Wait until all are ready, and until they set out."""
     _tell(f"{name}: at the barrier of run {plan.run}, {len(plan.shards)} shards in all")
-    admission = wait_at_barrier(plan, name, bucket, now_ns=time.time_ns, wait=stop.wait)
+    admission = wait_at_barrier(plan, name, files, now_ns=time.time_ns, wait=stop.wait)
     if isinstance(admission, Start):
         _tell(f"{name}: the attack starts at {datetime.fromtimestamp(admission.at_ns / 1e9, UTC):%H:%M:%S.%f} UTC")
         if stop.wait(max(0.0, (admission.at_ns - time.time_ns()) / 1e9 - _SETTING_OUT_S)):
@@ -115,10 +119,12 @@ def _admission(plan: Plan, name: str, bucket: Bucket, stop: threading.Event) -> 
     return admission
 
 
-def _attack(attacker: Attacker, shard: Shard, folder: Path, start_at_ns: int, stop: threading.Event) -> None:
+def _attack(
+    attacker: Attacker, shard: Shard, folder: Path, start_at_ns: int, stop: threading.Event, *, clock: Clock | None
+) -> None:
     grace_s = min(_GRACE_S, shard.timeout.s)
     done = attack(attacker, shard, into=folder, start_at_ns=start_at_ns, stop=stop, grace_s=grace_s)
-    evidence = record(attacker, done, folder)
+    evidence = record(attacker, done, folder, clock=clock)
     _tell(f"{shard.name}: the attack {'was stopped' if done.interrupted else 'ended'}: {evidence.records} requests")
 
 

@@ -1,5 +1,6 @@
-"""What the README tells is so."""
+"""What the README and the pages beside it tell is so."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from attacker.exits import Exit
 from attacker.report.errors import ErrorClass, fault_of, meaning_of
 from attacker.report.objectives import parse_objective
+from attacker.report.rules import RULES, Rule, thresholds_of
 from attacker.sending import Sending
 from workflows.loadtest_file import parse_loadtest, read_yaml
 
@@ -15,6 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 JAPANESE = (REPOSITORY / "README.ja.md").read_text(encoding="utf-8")
 STALL = README.partition("$ scripts/stall\n")[2].partition("```")[0]
+VALIDITY = (REPOSITORY / "docs" / "validity.md").read_text(encoding="utf-8")
 OBJECTIVES = README.partition("| objective | meaning |")[2].partition("\n\n")[0]
 
 
@@ -40,6 +43,27 @@ def test_it_tells_each_way_of_sending(option: str, text: str) -> None:
     assert f"`{option}`" in text or f"`--{option}`" in text
 
 
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_each_rule_of_validity_is_told_with_its_threshold_its_note_and_its_reason(rule: Rule) -> None:
+    threshold = f"`{rule.threshold}`" if re.search("[<>]", rule.threshold) else rule.threshold
+    note = f" {rule.note} " if rule.note else " "
+
+    assert f"\n| `{rule.name}` | {threshold} |{note}| {rule.reason} |\n" in VALIDITY
+
+
+def test_no_other_rule_is_told() -> None:
+    assert len(re.findall(r"^\| `\w+` \|", VALIDITY, re.MULTILINE)) == len(RULES)
+    assert f"\n{ {15: 'Fifteen'}[len(RULES)] } rules decide" in README
+
+
+@pytest.mark.parametrize("text", [README, JAPANESE], ids=["English", "Japanese"])
+def test_each_changed_threshold_that_it_shows_can_be_read(text: str) -> None:
+    shown = re.findall(r"--validity '([^']+)'", text)
+
+    assert shown != []
+    assert thresholds_of(shown)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -59,7 +83,7 @@ def test_each_example_is_a_load_test(file: Path) -> None:
     assert parse_loadtest(read_yaml(file)).targets
 
 
-@pytest.mark.parametrize("path", ["docs/report.png", "README.ja.md", "examples/loadtest.yaml"])
+@pytest.mark.parametrize("path", ["docs/report.png", "docs/validity.md", "README.ja.md", "examples/loadtest.yaml"])
 def test_what_it_links_to_is_there(path: str) -> None:
     assert f"({path})" in README
     assert (REPOSITORY / path).exists()

@@ -15,6 +15,7 @@ from attacker.exits import InvalidLoadTestError
 from attacker.plan import Load, plan
 from attacker.rate import RateField
 from attacker.report.objectives import OVERALL, Objective, parse_objective
+from attacker.report.rules import Thresholds, thresholds_of
 from attacker.sending import USUAL, Sending, contradictions
 from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows import sending_fields
@@ -92,6 +93,11 @@ def _readable(objectives: tuple[str, ...]) -> tuple[str, ...]:
     return objectives
 
 
+def _of_rules(changes: tuple[str, ...]) -> tuple[str, ...]:
+    thresholds_of(changes)
+    return changes
+
+
 def _label_value(text: str | None) -> str | None:
     if text is not None and not _LABEL_VALUE.fullmatch(text):
         raise ValueError("give the value of a node's label: letters, digits and - _ . between them, at most 63")
@@ -148,6 +154,15 @@ class LoadTest(BaseModel):
         AfterValidator(_readable),
         Field(description="What must hold, for each target or for one: 'p99 < 50ms', 'get-health: success >= 99.9%'."),
     ] = ("success >= 99%",)
+    validity: Annotated[
+        tuple[str, ...],
+        BeforeValidator(list_of_lines),
+        AfterValidator(_of_rules),
+        Field(
+            description="Other thresholds for what is a valid measurement: 'sent_ratio >= 95%', 'lag.p99 <= 200ms'. "
+            "The report shows each."
+        ),
+    ] = ()
     api_url: Annotated[
         str | None,
         BeforeValidator(none_if_empty),
@@ -253,6 +268,11 @@ class LoadTest(BaseModel):
     def parsed_objectives(self) -> tuple[Objective, ...]:
         """The objectives, read."""
         return tuple(parse_objective(text) for text in self.objectives)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Those of the rules of validity."""
+        return thresholds_of(self.validity)
 
     @property
     def bucket(self) -> tuple[str, str] | None:

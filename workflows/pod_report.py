@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attacker.api_pods import ApiPods, Snapshot, parse_snapshot, snapshot_path
 from attacker.bucket import Bucket
 from attacker.exits import Exit
 from attacker.gate import read_gate
@@ -20,6 +21,8 @@ __all__ = ["Finished", "Made", "reported"]
 
 _LAST_SHARDS_S = 45.0
 """How long is waited for what attackers that were stopped still upload."""
+_LAST_SNAPSHOT_S = 45.0
+"""How long is waited for who removes the API: its pod starts together with this one."""
 _POLL_S = 1.0
 _WIDTH = 100
 
@@ -79,7 +82,8 @@ def _made(loadtest: LoadTest, finished: Finished, planned: Plan, bucket: Bucket)
         troubles = bucket.download(f"runs/{finished.run}/shards", folder / "shards")
         is_whole = all((folder / "shards" / shard.name / "shard.json").is_file() for shard in planned.shards)
         doubts = (*_doubts(finished, is_whole=is_whole), *troubles)
-        made = aggregate(loadtest, planned.shards, _run(loadtest, finished), folder, doubts=doubts)
+        api = None if loadtest.api_url else _api_pods(finished.run, bucket)
+        made = aggregate(loadtest, planned.shards, _run(loadtest, finished), folder, doubts=doubts, api=api)
         for name in ("report.html", "report.md", "junit.xml", "report.json"):
             bucket.write(f"runs/{finished.run}/{name}", (folder / name).read_bytes())
         html = (folder / "report.html").read_text(encoding="utf-8")
@@ -104,13 +108,32 @@ def _have_all_ended(planned: Plan, bucket: Bucket) -> bool:
     return ended >= {shard.name for shard in planned.shards}
 
 
+def _api_pods(run: str, bucket: Bucket) -> ApiPods:
+    """Read what the API's pods were, and wait for what they are: who removes them says so first, and at this time."""
+    before = _snapshot(run, "before", bucket)
+    after = None
+    until = time.monotonic() + _LAST_SNAPSHOT_S
+    while before is not None:
+        after = _snapshot(run, "after", bucket)
+        if after is not None or time.monotonic() >= until:
+            break
+        time.sleep(_POLL_S)
+    return ApiPods(before=before, after=after)
+
+
+def _snapshot(run: str, moment: str, bucket: Bucket) -> Snapshot | None:
+    data = bucket.read(snapshot_path(run, moment))
+    return None if data is None else parse_snapshot(data)
+
+
 def _doubts(finished: Finished, *, is_whole: bool) -> tuple[str, ...]:
     """Say what the shards' own evidence does not."""
     if not is_whole:
-        from workflows.steps.attackers import why_unscheduled  # noqa: PLC0415
+        from workflows.steps.attackers import why_killed, why_unscheduled  # noqa: PLC0415
         from workflows.steps.cluster import connect  # noqa: PLC0415
 
-        return why_unscheduled(connect(finished.namespace), run=finished.run)
+        cluster = connect(finished.namespace)
+        return (*why_unscheduled(cluster, run=finished.run), *why_killed(cluster, run=finished.run))
     if finished.status != "Succeeded":
         return (f"the run did not come to its end: Argo calls it {finished.status}",)
     return ()

@@ -12,11 +12,12 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from hera.workflows import GCSArtifact, NoneArchiveStrategy, Parameter
 from hera.workflows.io import Input, Output
 
+from attacker.api_pods import snapshot_path
 from attacker.bucket import Bucket, parse_address
 from attacker.command_line import say
 from attacker.duration import Duration
@@ -28,6 +29,9 @@ from workflows.loadtest_file import parse_loadtest
 from workflows.parameters import fields_of
 from workflows.steps.plan import plan
 from workflows.steps.repository import repository_of_this_pod
+
+if TYPE_CHECKING:
+    from workflows.steps.cluster import Cluster
 
 __all__ = ["IN_BUCKET", "IN_RUNS", "deploy", "ready", "report", "teardown"]
 
@@ -155,6 +159,7 @@ def deploy(told: DeployInput) -> DeployOutput:
 
 def ready(told: StepInput) -> ReadyOutput:
     """Wait until the API is rolled out and every target answers as expected; then let the attackers in."""
+    from workflows.steps.api_pods import leave_snapshot  # noqa: PLC0415
     from workflows.steps.cluster import connect  # noqa: PLC0415
     from workflows.steps.ready import ready as answered  # noqa: PLC0415
     from workflows.steps.rollout import wait_for_rollout  # noqa: PLC0415
@@ -175,6 +180,8 @@ def ready(told: StepInput) -> ReadyOutput:
                 sending=loadtest.sending,
                 stop=stop,
             )
+            if cluster is not None:
+                leave_snapshot(told.run, "before", bucket, cluster)
         open_gate(told.run, bucket, deadline_ns=time.time_ns() + loadtest.start_timeout.ns)
         return ReadyOutput()
 
@@ -204,17 +211,32 @@ def report(told: ReportInput) -> ReportOutput:
 
 
 def teardown(told: StepInput) -> TeardownOutput:
-    """Remove the API that was deployed, unless it is to be kept."""
+    """Write down what became of the API's pods, and remove the API unless it is to be kept."""
     from workflows.steps.cluster import connect  # noqa: PLC0415
     from workflows.steps.teardown import teardown as remove_api  # noqa: PLC0415
 
     def step() -> TeardownOutput:
         loadtest = _loadtest(told)
-        if loadtest.api_url is None and not loadtest.keep:
-            remove_api(connect(_namespace()))
+        if loadtest.api_url is None:
+            cluster = connect(_namespace())
+            _leave_last_snapshot(loadtest, told.run, cluster)
+            if not loadtest.keep:
+                remove_api(cluster)
         return TeardownOutput()
 
     return _ending(step, TeardownOutput)
+
+
+def _leave_last_snapshot(loadtest: LoadTest, run: str, cluster: "Cluster") -> None:
+    """Write down what the API's pods are, where there was an attack; that they are removed does not depend on it."""
+    from workflows.steps.api_pods import leave_snapshot  # noqa: PLC0415
+
+    try:
+        bucket = _bucket(loadtest)
+        if bucket.read(snapshot_path(run, "before")) is not None:
+            leave_snapshot(run, "after", bucket, cluster)
+    except LoadTestError as error:
+        say(f"nobody will know what became of the API's pods: {error}", to_stderr=True)
 
 
 def _ending(step: Callable[[], Told], output: Callable[..., Told]) -> Told:

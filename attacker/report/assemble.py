@@ -1,15 +1,19 @@
 """From a run's shards to its report: one way, whoever measured them and wherever they lay."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from attacker.api_pods import ApiPods
 from attacker.plan import Shard
 from attacker.report.figures import Figures, Judged, Report, Run, TargetFigures
+from attacker.report.measurement import Measurement, TargetState
 from attacker.report.objectives import OVERALL, Objective, judge
 from attacker.report.omission import why_they_differ
+from attacker.report.rules import Thresholds
 from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
-from attacker.report.validity import ShardState, doubts_on_origins, doubts_on_shard, doubts_on_target
+from attacker.report.validity import ShardState, check, doubts_of
 from attacker.report.verdict import verdict
+from attacker.report.workers import is_missed_at_any_load
 from attacker.results import Results
 
 __all__ = ["FoundShard", "assemble"]
@@ -36,13 +40,15 @@ class FoundShard:
         )
 
 
-def assemble(
+def assemble(  # noqa: PLR0913  (all that a verdict rests on)
     run: Run,
     found: Sequence[FoundShard],
     objectives: Sequence[Objective],
     *,
     simultaneous: bool,
     doubts: Sequence[str] = (),
+    thresholds: Thresholds | None = None,
+    api: ApiPods | None = None,
 ) -> tuple[Report, dict[str, Sample]]:
     """Compute every figure, judge every objective, and decide.
 
@@ -52,6 +58,8 @@ def assemble(
         objectives: what must hold.
         simultaneous: all targets were to start at one instant, so that their skew means something.
         doubts: what is known already to be wrong with the measurement.
+        thresholds: of the rules of validity; their own where they are left out.
+        api: the API's pods before and after; None where there are none of this run's.
 
     Returns:
         The report, and each target's rows for its plots.
@@ -63,17 +71,25 @@ def assemble(
     overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
-    states = [one.state for one in found]
-    reasons = [
-        *doubts,
-        *(doubt for state in states for doubt in doubts_on_shard(state)),
-        *doubts_on_origins(states),
-        *(doubt for name, one in figures.items() for doubt in doubts_on_target(name, one)),
-    ]
+    is_missed = is_missed_at_any_load(objectives, OVERALL, overall)
+    measurement = Measurement(
+        targets=tuple(
+            _target_state(
+                name, figures[name], shards, missed=is_missed or is_missed_at_any_load(objectives, name, figures[name])
+            )
+            for name, shards in by_target.items()
+        ),
+        overall=overall,
+        simultaneous=simultaneous,
+        doubts=tuple(doubts),
+        api=api,
+    )
+    validity = check(measurement, thresholds)
     everything = [*((name, one) for name, all_ in judged.items() for one in all_), *_named(OVERALL, judged_overall)]
     report = Report(
         run=run,
-        verdict=verdict(everything, doubts=reasons),
+        verdict=verdict(everything, doubts=doubts_of(validity)),
+        validity=validity,
         targets=tuple(_target(name, figures[name], judged[name], shards) for name, shards in by_target.items()),
         overall=overall,
         overall_objectives=judged_overall,
@@ -106,6 +122,11 @@ def _expected(shards: Sequence[FoundShard]) -> int:
 
 def _named(name: str, judged: Sequence[Judged]) -> list[tuple[str, Judged]]:
     return [(name, one) for one in judged]
+
+
+def _target_state(name: str, figures: Figures, shards: Sequence[FoundShard], *, missed: bool) -> TargetState:
+    states = tuple(replace(one.state, planned=one.shard) for one in shards)
+    return TargetState(name=name, figures=figures, shards=states, missed=missed)
 
 
 def _target(name: str, figures: Figures, judged: tuple[Judged, ...], shards: Sequence[FoundShard]) -> TargetFigures:

@@ -9,11 +9,14 @@ from attacker.report.errors import ErrorClass, Fault
 
 __all__ = [
     "AttackFigures",
+    "Checked",
     "ErrorCount",
     "Figures",
+    "Finding",
     "Judged",
     "LagFigures",
     "LatencyFigures",
+    "Outcome",
     "Report",
     "Run",
     "TargetFigures",
@@ -127,6 +130,42 @@ class Verdict(_Value):
     reasons: tuple[str, ...]
 
 
+class Outcome(StrEnum):
+    """What a rule of validity comes to."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Worth knowing, and no doubt."""
+    UNKNOWN = "unknown"
+    """There is no evidence to tell by."""
+    INVALID = "invalid"
+
+
+class Finding(_Value):
+    """What is to be said of a target, a shard or the run, by one rule."""
+
+    of: str
+    outcome: Outcome
+    text: str
+    """A sentence."""
+
+
+class Checked(_Value):
+    """A rule of validity, and what it comes to in this run."""
+
+    rule: str
+    threshold: str
+    """What was to hold."""
+    default: str
+    """What is to hold unless the load test says otherwise."""
+    changed: bool
+    measured: float | None
+    """The worst of all targets, in the figure's own unit; without a figure, how many break the rule."""
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+    """All that is not plainly well."""
+
+
 class Run(_Value):
     """Which run was measured, where and how."""
 
@@ -145,6 +184,8 @@ class Report(_Value):
     schema_: int = Field(default=1, alias="schema")
     run: Run
     verdict: Verdict
+    validity: tuple[Checked, ...] = ()
+    """Every rule of validity, in the order of the table of rules."""
     targets: tuple[TargetFigures, ...]
     overall: Figures
     overall_objectives: tuple[Judged, ...] = ()

@@ -45,6 +45,7 @@ def render_html(report: Report, plots: Mapping[str, TargetPlots]) -> str:
             no_plots=_NO_PLOTS,
             meaning=notation.meaning(report),
             facts=tuple(_facts(report)),
+            changed_rules=notation.changed_rules(report),
             objectives=notation.objectives(report),
             requests=_requests(report.run.loadtest),
             loadtest_json=json.dumps(report.run.loadtest, indent=2, ensure_ascii=False),
@@ -68,7 +69,15 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    written = (notation.bytes_text, notation.count, notation.measured, notation.rate, notation.share, notation.span)
+    written = (
+        notation.bytes_text,
+        notation.checked,
+        notation.count,
+        notation.measured,
+        notation.rate,
+        notation.share,
+        notation.span,
+    )
     environment.filters.update({write.__name__: write for write in (*written, meaning_of)}, by_name=_by_name)
     environment.globals.update(missing=notation.MISSING, latency_names=_LATENCY_NAMES, is_thin=_is_thin)
     return environment

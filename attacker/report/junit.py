@@ -4,7 +4,7 @@ from datetime import datetime
 from xml.etree import ElementTree as ET
 
 from attacker.report.figures import Judged, Report, Run, VerdictResult
-from attacker.report.notation import measured, objectives, omissions, printable
+from attacker.report.notation import changed_rules, measured, notes, objectives, omissions, printable
 
 __all__ = ["render_junit"]
 
@@ -30,8 +30,13 @@ def _trust_case(report: Report) -> ET.Element:
     case = _case("run", "measurement can be trusted")
     if report.verdict.result is VerdictResult.INVALID:
         _add(case, "error", message="the measurement cannot be trusted", text="\n".join(report.verdict.reasons))
-    if told := "\n".join(f"{target}: {omission}" for target, omission in omissions(report)):
-        ET.SubElement(case, "system-out").text = printable(told)
+    told = [
+        *(f"validity: {change}" for change in changed_rules(report)),
+        *(f"{target}: {omission}" for target, omission in omissions(report)),
+        *(f"note: {note}" for note in notes(report)),
+    ]
+    if told:
+        ET.SubElement(case, "system-out").text = printable("\n".join(told))
     return case
 
 

@@ -3,14 +3,33 @@
 import re
 from collections.abc import Iterator
 
-from attacker.report.figures import Figures, Report
-from attacker.report.notation import count, meaning, measured, objectives, omissions, printable, rate, share, span
+from attacker.report.figures import Figures, Outcome, Report
+from attacker.report.notation import (
+    MISSING,
+    changed_rules,
+    checked,
+    count,
+    meaning,
+    measured,
+    objectives,
+    omissions,
+    printable,
+    rate,
+    share,
+    span,
+)
 
 __all__ = ["render_markdown"]
 
 _MARKUP = re.compile(r"([\\`*_\[\]{}<>&|~#!@])")
 _MARKS = {"PASS": "✅", "FAIL": "❌", "INVALID": "⚠️"}
 _OUTCOMES = {True: "✅ met", False: "❌ **missed**", None: "⚠️ no data"}
+_RULE_OUTCOMES = {
+    Outcome.OK: "✅ ok",
+    Outcome.NOTE: "✅ ok, with a note",
+    Outcome.UNKNOWN: f"{MISSING} not known",
+    Outcome.INVALID: "⚠️ **invalid**",
+}
 _MOST_ERRORS = 10
 
 
@@ -25,12 +44,13 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield meaning(report)
     yield ""
-    if report.verdict.reasons:
-        yield from (f"- {_plain(reason)}" for reason in report.verdict.reasons)
+    if reasons := (*report.verdict.reasons, *(f"Validity, {change}" for change in changed_rules(report))):
+        yield from (f"- {_plain(reason)}" for reason in reasons)
         yield ""
     yield from _objectives(report)
     yield from _summary(report)
     yield from _errors(report)
+    yield from _validity(report)
 
 
 def _objectives(report: Report) -> Iterator[str]:
@@ -76,6 +96,23 @@ def _errors(report: Report) -> Iterator[str]:
             yield ""
             yield f"… and {len(errors) - _MOST_ERRORS} more kinds of error."
         yield ""
+
+
+def _validity(report: Report) -> Iterator[str]:
+    """Give the table folded, for it is long, and seldom what a reader looks for."""
+    if not report.validity:
+        return
+    ok = sum(rule.outcome is Outcome.OK for rule in report.validity)
+    yield f"<details><summary>Validity of the measurement: {ok} of {len(report.validity)} rules ok</summary>"
+    yield ""
+    yield from _head("rule", "must hold", "measured:", "outcome", "")
+    for rule in report.validity:
+        told = "<br>".join(_plain(finding.text) for finding in rule.findings)
+        threshold = f"{rule.threshold} (changed from {rule.default})" if rule.changed else rule.threshold
+        yield _row(_plain(rule.rule), _plain(threshold), checked(rule), _RULE_OUTCOMES[rule.outcome], told)
+    yield ""
+    yield "</details>"
+    yield ""
 
 
 def _head(*names: str) -> Iterator[str]:

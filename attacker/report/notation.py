@@ -5,16 +5,20 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from attacker.duration import in_words
-from attacker.report.figures import Judged, Report, VerdictResult
-from attacker.report.objectives import parse_objective
+from attacker.report.figures import Checked, Judged, Outcome, Report, VerdictResult
+from attacker.report.objectives import Unit, parse_objective
+from attacker.report.rules import unit_of
 
 __all__ = [
     "MISSING",
     "bytes_text",
+    "changed_rules",
+    "checked",
     "count",
     "meaning",
     "measured",
     "moment",
+    "notes",
     "objectives",
     "omissions",
     "plain",
@@ -104,6 +108,28 @@ def measured(judged: Judged) -> str:
     if objective.path in _SHARES:
         return _told_apart(judged.measured, bounds, share, lambda ratio: share(ratio, decimals=9))
     return _told_apart(judged.measured, bounds, plain, lambda number: plain(number, digits=12))
+
+
+def checked(rule: Checked) -> str:
+    """Write what was measured of a rule of validity in its own unit."""
+    unit, value = unit_of(rule.threshold), rule.measured
+    if value is None:
+        return MISSING
+    if unit is Unit.NS:
+        return span(value)
+    return share(value) if unit is Unit.SHARE else plain(value)
+
+
+def changed_rules(report: Report) -> tuple[str, ...]:
+    """Say which rules of validity have another threshold than their own, and which that would be."""
+    return tuple(
+        f"changed for this run: {rule.threshold} instead of {rule.default}" for rule in report.validity if rule.changed
+    )
+
+
+def notes(report: Report) -> tuple[str, ...]:
+    """List what is worth knowing of the measurement though it is no doubt, a sentence each."""
+    return tuple(one.text for rule in report.validity for one in rule.findings if one.outcome is Outcome.NOTE)
 
 
 def objectives(report: Report) -> tuple[tuple[str, Judged], ...]:

@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from attacker.duration import parse_duration
 from attacker.report.figures import Figures, Judged
 
-__all__ = ["Bound", "Objective", "figure_names", "judge", "measure", "parse_objective"]
+__all__ = ["OVERALL", "Bound", "Objective", "Unit", "figure_names", "judge", "measure", "parse_objective"]
 
 OVERALL = "overall"
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
@@ -91,6 +92,7 @@ class Objective:
     path: str
     """Where the figure stands in `report.json`."""
     bounds: tuple[Bound, ...]
+    unit: Unit = Unit.COUNT
 
 
 def figure_names() -> tuple[str, ...]:
@@ -98,8 +100,12 @@ def figure_names() -> tuple[str, ...]:
     return tuple(_FIGURES)
 
 
-def parse_objective(text: str) -> Objective:
+def parse_objective(text: str, *, also: Mapping[str, tuple[str, Unit]] = MappingProxyType({})) -> Objective:
     """Read `[TARGET: ]FIGURE OP VALUE` or `[TARGET: ]VALUE OP FIGURE OP VALUE`.
+
+    Args:
+        text: the objective.
+        also: further figures by name: where each stands, and its unit.
 
     Raises:
         ValueError: it is neither, the figure does not exist, or a value has not the figure's unit.
@@ -116,12 +122,13 @@ def parse_objective(text: str) -> Objective:
         name, bounds = parts[2], [(_turned(parts[1]), parts[0]), (parts[3], parts[4])]
     else:
         raise ValueError(_EXAMPLES)
-    path, unit = _figure(name)
+    path, unit = also[name] if name in also else _figure(name)
     return Objective(
         rest.strip(),
         target.strip() or None,
         path,
         tuple(Bound(sign, _parse_value(value, name, unit)) for sign, value in bounds),
+        unit,
     )
 
 

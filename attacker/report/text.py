@@ -10,9 +10,11 @@ from rich.text import Text
 
 from attacker.report.figures import Figures, LatencyFigures, Report, TargetFigures
 from attacker.report.notation import (
+    changed_rules,
     count,
     meaning,
     measured,
+    notes,
     objectives,
     omissions,
     plain,
@@ -59,9 +61,15 @@ def render_text(report: Report, *, width: int | None, colour: bool) -> str:
             console.print(table)
     console.print()
     console.print(Text.assemble((report.verdict.result.value, _STYLES[report.verdict.result]), "  ", meaning(report)))
-    for reason in report.verdict.reasons:
-        console.print(Padding(_one_line(reason), (0, 0, 0, 2), expand=False))
+    for line in _around_the_verdict(report):
+        console.print(Padding(_one_line(line), (0, 0, 0, 2), expand=False))
     return "\n".join(line.rstrip() for line in written.getvalue().split("\n"))
+
+
+def _around_the_verdict(report: Report) -> Iterator[str]:
+    yield from report.verdict.reasons
+    yield from (f"validity: {change}" for change in changed_rules(report))
+    yield from (f"note: {note}" for note in notes(report))
 
 
 def render_target_text(figures: TargetFigures) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from attacker.attack import Attack, Attacker, attack, record
 from attacker.duration import Duration
-from attacker.evidence import Evidence, sha256_of
+from attacker.evidence import Clock, Evidence, sha256_of
 from attacker.exits import RunBrokenError
 from attacker.parquet import read_parquet
 from attacker.plan import Shard
@@ -137,6 +137,31 @@ def test_the_evidence_is_the_plan_and_what_came_of_it(
     assert evidence.image_digest == "sha256:17"
     assert evidence.start_at_ns + shard.delay_ns <= evidence.started_ns < evidence.ended_ns
     assert evidence.results_sha256 == sha256_of(tmp_path / "results.parquet")
+    assert (evidence.method, evidence.url) == (shard.target.method, shard.target.url)
+    assert doubts_on_shard(ShardState(name=shard.name, run="the-run", evidence=evidence, planned=shard)) == ()
+
+
+def test_what_vegeta_used_of_its_cpu_is_in_the_evidence_and_so_is_a_comparison_of_clocks(
+    attacker: Attacker, loopback_api: Loopback, tmp_path: Path
+) -> None:
+    clock = Clock(offset_ns=5, uncertainty_ns=7)
+    done = attacked_now(attacker, a_short_shard(loopback_api.url), tmp_path)
+
+    evidence = record(attacker, done, tmp_path, clock=clock)
+
+    assert evidence.clock == clock
+    assert evidence.busy_ratio is not None
+    assert 0 < evidence.busy_ratio < 1.5
+
+
+def test_a_vegeta_that_was_not_started_used_nothing(
+    attacker: Attacker, loopback_api: Loopback, tmp_path: Path, stop: threading.Event
+) -> None:
+    stop.set()
+
+    evidence = record(attacker, attacked_now(attacker, a_short_shard(loopback_api.url), tmp_path, stop=stop), tmp_path)
+
+    assert evidence.busy_ratio is None
 
 
 def test_what_vegeta_and_its_targets_were_is_gone_when_it_is_recorded(

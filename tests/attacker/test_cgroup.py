@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from attacker.cgroup import Throttling, read_throttling
+from attacker.cgroup import Throttling, read_oom_kills, read_throttling
 
 V2_STAT = "usage_usec 171717\nuser_usec 1\nsystem_usec 2\nnr_periods 120\nnr_throttled 30\nthrottled_usec 99\n"
 V1_STAT = "nr_periods 120\nnr_throttled 30\nthrottled_time 99000\n"
@@ -75,3 +75,30 @@ def test_the_ratio_is_of_the_periods_since_the_start() -> None:
 
 def test_where_no_quota_was_enforced_there_is_no_ratio() -> None:
     assert Throttling(periods=0, throttled=0).ratio_since(Throttling(periods=0, throttled=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "file", "text"),
+    [
+        pytest.param(V2, "kubepods/pod7/container/memory.events", "low 0\noom 4\noom_kill 3\n", id="version 2"),
+        pytest.param(V2, "memory.events", "low 0\noom 4\noom_kill 3\n", id="version 2, mounted from the container on"),
+        pytest.param(
+            V1, "memory/pod7/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", id="version 1"
+        ),
+        pytest.param(
+            V1, "memory/memory.oom_control", "under_oom 0\noom_kill 3\n", id="version 1, from the container on"
+        ),
+    ],
+)
+def test_processes_that_were_killed_for_want_of_memory_are_counted(
+    tmp_path: Path, cgroup: str, file: str, text: str
+) -> None:
+    (tmp_path / "cgroup").write_text(cgroup)
+    (tmp_path / "mount" / file).parent.mkdir(parents=True)
+    (tmp_path / "mount" / file).write_text(text)
+
+    assert read_oom_kills(tmp_path / "cgroup", tmp_path / "mount") == 3
+
+
+def test_where_the_kernel_counts_no_such_processes_nothing_is_said(tmp_path: Path) -> None:
+    assert read_oom_kills(tmp_path / "nothing", tmp_path) is None

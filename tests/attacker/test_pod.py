@@ -60,6 +60,8 @@ def test_what_the_pods_upload_makes_a_report_that_passes(
     assert [(e.node, e.image_digest, e.exit_code) for one in found if (e := one.state.evidence)] == [
         ("node-7", "sha256:abc", 0)
     ] * 4
+    clocks = [one.state.evidence.clock for one in found if one.state.evidence]
+    assert all(clock and abs(clock.offset_ns) <= clock.uncertainty_ns for clock in clocks), clocks
     assert list((tmp_path / "scratch").iterdir()) == []
 
 

@@ -57,7 +57,11 @@ SERVER = os.environ.get("CLUSTER_ARGO_SERVER", "")
 SHARDS = ("get-health", "get-metadata", "post-add_users")
 LONG = ("--duration", "90s")
 """No test waits for the end of such an attack."""
-REPORT = {"loadtest.json", "report.json", "report.html", "report.md", "junit.xml"}
+REPORT = {
+    *("loadtest.json", "report.json", "report.html", "report.md", "junit.xml"),
+    *("api/before.json", "api/after.json"),
+}
+"""Of a run for which the API was deployed."""
 
 
 def shard_files(*shards: str) -> set[str]:
@@ -148,6 +152,13 @@ def test_its_attackers_started_together(passed: Passed) -> None:
     assert all(skew_ns is not None and skew_ns < 500_000_000 for skew_ns in skews_ns), skews_ns
 
 
+def test_what_its_attackers_and_its_api_left_as_evidence_breaks_no_rule_of_validity(passed: Passed) -> None:
+    table = {rule.rule: rule for rule in report_of(passed.run).validity}
+
+    assert [rule.rule for rule in table.values() if rule.outcome == "invalid"] == []
+    assert [table[name].measured for name in ("api_pods", "clocks", "dns", "attacker_errors")] == [0] * 4
+
+
 def test_its_api_is_gone(passed: Passed) -> None:
     assert passed.left == []
 
@@ -184,6 +195,19 @@ def test_its_attackers_have_what_they_may_use_to_themselves(passed: Passed) -> N
     assert [pod["status"]["qosClass"] for pod in attack_pods] == ["Guaranteed"] * 3
     assert all(one["resources"]["requests"] == one["resources"]["limits"] for one in containers)
     assert main == [{"cpu": "350m", "memory": "256Mi"}] * 3
+
+
+def test_an_api_whose_pod_somebody_deletes_during_the_attack_is_another_one(tmp_path: Path) -> None:
+    with following("--duration", "20s", cwd=tmp_path) as followed:
+        is_attacking(followed.run)
+        [pod] = [one["metadata"]["name"] for one in objects("pods", "--selector=app.kubernetes.io/name=loadtest-api")]
+        kubectl(f"--namespace={NAMESPACE}", "delete", "pod", pod, "--wait=false")
+        told = followed.ended()
+
+        assert told.code == Exit.INVALID, told.err
+        [changed] = [rule for rule in report_of(followed.run).validity if rule.rule == "api_pods"]
+        assert changed.measured == 2
+        assert any(f"pod {pod} on " in one.text and one.text.endswith(" is gone") for one in changed.findings)
 
 
 def test_a_missed_objective_fails_the_workflow_with_a_whole_report(tmp_path: Path) -> None:

@@ -106,6 +106,16 @@ def test_without_any_field_it_is_the_guides_load_test() -> None:
         pytest.param(
             {"dns_ttl": "soon"}, "dns_ttl is 'soon': give a duration such as 500ms, 60s or 1m30s, 0s", id="TTL"
         ),
+        pytest.param(
+            {"validity": ["p99 < 50ms"]},
+            "validity: 'p99 < 50ms': no rule compares that figure: those are sent_ratio, lag.p99",
+            id="a threshold of no rule",
+        ),
+        pytest.param(
+            {"validity": ["sent_ratio >= 95%", "lag.p99 >= 1s"]},
+            "validity: 'lag.p99 >= 1s': write it as the rule is, with one <=: 'lag.p99 <= 100ms'",
+            id="a threshold the wrong way round",
+        ),
         pytest.param({"cert": " "}, "cert is ' ': give the path of a PEM file", id="no path"),
         pytest.param({"root_certs": 5}, "root_certs is 5: give a list", id="no paths"),
         pytest.param(

@@ -51,6 +51,9 @@ fields_of_load_tests = st.fixed_dictionaries(
         "shards": st.integers(1, 20),
         "order": st.sampled_from(["parallel", "sequential"]),
         "objectives": st.lists(st.sampled_from(["p99 < 50ms", "success >= 99.9%", "overall: rate > 5/s"]), max_size=3),
+        "validity": st.lists(
+            st.sampled_from(["sent_ratio >= 95%", "lag.p99 <= 1s", "dns_errors <= 0.1%"]), max_size=3, unique=True
+        ),
         "api_url": st.none() | st.just("http://api.example:5000"),
         "api_image": st.none() | st.just("registry.example/api@sha256:" + "0" * 64),
         "api_service": st.sampled_from(["LoadBalancer", "ClusterIP"]),

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
+from typing import Any
 
 import pytest
 
+from attacker.api_pods import ApiPod, Snapshot, render_snapshot, snapshot_path
 from attacker.bucket import Bucket
 from attacker.exits import Exit, RunBrokenError
 from attacker.gate import open_gate, shut_gate
 from attacker.plan_file import Plan, plan_path
-from attacker.report.figures import Report
+from attacker.report.figures import Outcome, Report
 from tests.attacker.building import START_NS
 from tests.attacker.loopback import Loopback, loopback
 from tests.attacker.pods import a_bucket, ended, plan_in, start_pod
@@ -142,6 +145,51 @@ def test_an_attacker_that_lives_is_waited_for_until_it_has_uploaded(
     assert made is not None
     assert made.report.overall.requests == 20
     assert json.loads(bucket.read(f"runs/{plan.run}/report.json") or b"")["overall"]["requests"] == 20
+
+
+def snapshot_in(bucket: Bucket, run: str, moment: str, *, node: str = "node-1", restarts: int = 0) -> None:
+    pod = ApiPod(name="api-1", uid=f"on-{node}", node=node, restarts=restarts, is_ready=True)
+    bucket.write(snapshot_path(run, moment), render_snapshot(Snapshot(pods=(pod,))))
+
+
+@pytest.mark.parametrize(
+    ("after", "exit_code"),
+    [
+        pytest.param({}, Exit.PASS, id="as it was"),
+        pytest.param({"restarts": 1}, Exit.PASS, id="after a crash, which is its own doing"),
+        pytest.param({"node": "node-2"}, Exit.INVALID, id="on another node"),
+    ],
+)
+def test_an_api_that_somebody_moved_is_another_one(
+    bucket: Bucket, loopback_api: Loopback, loadtest: LoadTest, after: dict[str, Any], exit_code: Exit
+) -> None:
+    plan = plan_in(bucket, loopback_api.url, targets=TWO_TARGETS)
+    open_gate(plan.run, bucket, deadline_ns=START_NS)
+    attacked(plan, "get-a", "get-b")
+    snapshot_in(bucket, plan.run, "before")
+    # Whoever removes the API is a little later than whoever reports.
+    late = Timer(1.5, snapshot_in, (bucket, plan.run, "after"), after)
+    late.start()
+
+    made = reported(loadtest, finished(plan), bucket)
+    late.join()
+
+    assert made is not None
+    assert (made.exit, made.report.validity[-1].measured is None) == (exit_code, False)
+
+
+def test_of_an_api_that_runs_already_nobody_is_waited_for(
+    bucket: Bucket, loopback_api: Loopback, loadtest: LoadTest
+) -> None:
+    plan = plan_in(bucket, loopback_api.url, targets=TWO_TARGETS)
+    open_gate(plan.run, bucket, deadline_ns=START_NS)
+    attacked(plan, "get-a", "get-b")
+    snapshot_in(bucket, plan.run, "before")
+
+    made = reported(loadtest.model_copy(update={"api_url": loopback_api.url}), finished(plan), bucket)
+
+    assert made is not None
+    assert made.report.validity[-1].outcome is Outcome.UNKNOWN
 
 
 def test_no_plan_is_left_where_the_report_breaks(bucket: Bucket, loadtest: LoadTest) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -141,7 +142,7 @@ def test_a_shard_that_is_lost_makes_the_run_invalid(tmp_path: Path, slow_api: st
 
     assert process.returncode == Exit.INVALID
     reasons = the_report(tmp_path).verdict.reasons
-    assert any("get-root-1: vegeta ended with exit code -9" in reason for reason in reasons)
+    assert any("get-root-1: somebody ended vegeta with signal 9" in reason for reason in reasons)
     assert the_report(tmp_path).targets[0].attack.shards == 2
 
 
@@ -187,6 +188,21 @@ def test_a_stall_that_the_attackers_wait_out_is_in_every_face_of_the_report(tmp_
         (the_run(tmp_path) / name).read_text() for name in ("report.json", "report.html", "report.md", "junit.xml")
     ]
     assert ["(max_workers) waited" in face.replace("\\_", "_") for face in [told.out, *faces]] == [True] * 5
+
+
+def test_a_changed_rule_of_validity_is_in_every_face_of_the_report(tmp_path: Path, slow_api: str) -> None:
+    changed = ("--validity", "sent_ratio >= 95%", "--validity", "lag.p99 <= 5s")
+
+    told = submit(*SHORT, *changed, "--target", "GET /", "--api-url", slow_api, cwd=tmp_path)
+
+    assert told.code == Exit.PASS, told.err
+    assert [(rule.threshold, rule.default) for rule in the_report(tmp_path).validity if rule.changed] == [
+        ("sent_ratio >= 95%", "sent_ratio >= 99%"),
+        ("lag.p99 <= 5s", "lag.p99 <= 100ms"),
+    ]
+    faces = [(the_run(tmp_path) / name).read_text() for name in ("report.html", "report.md", "junit.xml")]
+    shown = [unescape(face).replace("\\", "") for face in (told.out, *faces)]
+    assert ["changed for this run: lag.p99 <= 5s instead of lag.p99 <= 100ms" in face for face in shown] == [True] * 4
 
 
 def test_an_api_is_attacked_over_tls_with_the_clients_certificate(tmp_path: Path) -> None:

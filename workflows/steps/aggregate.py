@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from attacker.api_pods import ApiPods
 from attacker.plan import Shard
 from attacker.report.assemble import assemble
 from attacker.report.figures import Report, Run
@@ -16,7 +17,15 @@ from workflows.loadtest import LoadTest, Order
 __all__ = ["aggregate"]
 
 
-def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Path, *, doubts: Sequence[str]) -> Report:
+def aggregate(
+    loadtest: LoadTest,
+    shards: Sequence[Shard],
+    run: Run,
+    folder: Path,
+    *,
+    doubts: Sequence[str],
+    api: ApiPods | None = None,
+) -> Report:
     """Report on what is in the run folder, be it all that was planned or not.
 
     Args:
@@ -25,6 +34,7 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         run: which run it was.
         folder: its folder; the report's faces are written here.
         doubts: what is known already to be wrong with the measurement.
+        api: the API's pods before and after the attack, where it was deployed in pods for this run.
     """
     found = [find_shard(folder, shard, run=run.id) for shard in shards]
     report, samples = assemble(
@@ -33,6 +43,8 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         loadtest.parsed_objectives,
         simultaneous=loadtest.order is Order.PARALLEL,
         doubts=doubts,
+        thresholds=loadtest.thresholds,
+        api=api,
     )
     (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     plots = {name: plots_of(sample, name=name) for name, sample in samples.items()}

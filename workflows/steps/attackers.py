@@ -1,8 +1,13 @@
 """A run's attack pods, as the cluster sees them: which of them live, and why others came late or never."""
 
+from typing import TYPE_CHECKING
+
 from workflows.steps.cluster import Cluster, asking
 
-__all__ = ["living_attackers", "why_unscheduled"]
+if TYPE_CHECKING:
+    from kubernetes.client import V1Pod
+
+__all__ = ["living_attackers", "why_killed", "why_unscheduled"]
 
 _LIVING = frozenset({"Pending", "Running"})
 
@@ -13,13 +18,41 @@ def living_attackers(cluster: Cluster, *, run: str) -> tuple[str, ...]:
     Raises:
         RunBrokenError: the cluster refuses to tell, or does not answer.
     """
+    pods = _pods(cluster, run)
+    return tuple(name for name, pod in pods.items() if pod.status and pod.status.phase in _LIVING)
+
+
+def why_killed(cluster: Cluster, *, run: str) -> tuple[str, ...]:
+    """Find attack pods that did not end by themselves: out of memory, evicted, their node gone.
+
+    Returns:
+        A sentence for each pod.
+
+    Raises:
+        RunBrokenError: the cluster refuses to tell, or does not answer.
+    """
+    found = {name: _how_it_was_killed(pod) for name, pod in _pods(cluster, run).items()}
+    return tuple(f"pod {name} was ended: {how}" for name, how in sorted(found.items()) if how)
+
+
+def _pods(cluster: Cluster, run: str) -> "dict[str, V1Pod]":
     with asking(f"pods of run {run}"):
         pods = cluster.core.list_namespaced_pod(
             cluster.namespace, label_selector=f"workflows.argoproj.io/workflow={run}"
         ).items
-    alive = (pod for pod in pods if pod.status and pod.status.phase in _LIVING)
-    names = (pod.metadata.name or "" for pod in alive if pod.metadata)
-    return tuple(name for name in names if name.startswith(_beginning(run)))
+    named = {pod.metadata.name or "": pod for pod in pods if pod.metadata}
+    return {name: pod for name, pod in named.items() if name.startswith(_beginning(run))}
+
+
+def _how_it_was_killed(pod: "V1Pod") -> str:
+    """Say it in Kubernetes' words; empty where the pod ended by itself, or lives."""
+    if pod.status is None:
+        return ""
+    if pod.status.reason:
+        return ": ".join(filter(None, (pod.status.reason, " ".join((pod.status.message or "").split()))))
+    ends = (one.state.terminated for one in pod.status.container_statuses or () if one.state)
+    is_out_of_memory = any(end.reason == "OOMKilled" for end in ends if end)
+    return "OOMKilled: raise attacker_memory" if is_out_of_memory else ""
 
 
 def why_unscheduled(cluster: Cluster, *, run: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.report.figures import (
+    Checked,
     ErrorCount,
     Figures,
     Judged,
@@ -23,6 +24,7 @@ from attacker.results import Ints, Results, Text
 __all__ = [
     "Wave",
     "a_report",
+    "a_rule",
     "a_run",
     "a_sample",
     "a_target",
@@ -151,6 +153,20 @@ def an_error(**changes: object) -> ErrorCount:
     return ErrorCount.model_validate({"class": "other", "fault": "api", "count": 1, "example": "odd", **changes})
 
 
+def a_rule(outcome: str = "ok", *told: str, **changes: object) -> Checked:
+    """Make a rule of validity and what it came to: the sentences are its findings."""
+    own: dict[str, object] = {
+        "rule": "lag",
+        "threshold": "lag.p99 <= 100ms",
+        "default": "lag.p99 <= 100ms",
+        "changed": False,
+        "measured": 12_300_000,
+        "outcome": outcome,
+        "findings": [{"of": "get-health", "outcome": outcome, "text": text} for text in told],
+    }
+    return Checked.model_validate(own | changes)
+
+
 def a_run(**changes: object) -> Run:
     """Make a run of a minute on one machine."""
     loadtest = {
@@ -195,6 +211,7 @@ def a_report(
     verdict: Verdict | None = None,
     run: Run | None = None,
     overall_objectives: Sequence[Judged] = (),
+    validity: Sequence[Checked] = (),
 ) -> Report:
     """Make a report; of no targets, it is on one."""
     targets = targets or (a_target(),)
@@ -202,6 +219,7 @@ def a_report(
     return Report(
         run=run or a_run(),
         verdict=verdict or a_verdict(),
+        validity=tuple(validity),
         targets=targets,
         overall=Figures(**{key: getattr(first, key) for key in Figures.model_fields}),
         overall_objectives=tuple(overall_objectives),

@@ -3,7 +3,16 @@
 import pytest
 
 from attacker.report.figures import Judged, Report
-from tests.attacker.report.a_report import Wave, a_report, a_run, a_sample, a_target, a_verdict, a_wavy_sample
+from tests.attacker.report.a_report import (
+    Wave,
+    a_report,
+    a_rule,
+    a_run,
+    a_sample,
+    a_target,
+    a_verdict,
+    a_wavy_sample,
+)
 
 P99 = "p99 < 50ms"
 SUCCESS = "success >= 99%"
@@ -46,3 +55,16 @@ def run_with_a_stall() -> Report:
 @pytest.fixture
 def run_without_objectives() -> Report:
     return a_report(a_target("get-health"), run=a_run(loadtest={}, environment={}))
+
+
+@pytest.fixture
+def run_with_every_outcome() -> Report:
+    """A rule of validity for each outcome; that of what was sent was loosened."""
+    loosened = {"rule": "sent", "threshold": "sent_ratio >= 95%", "default": "sent_ratio >= 99%", "changed": True}
+    rules = (
+        a_rule("invalid", "get-health: 7 of 100 requests were sent", **loosened, measured=0.07),
+        a_rule("note", "get-health: lag p99 is 12.3ms"),
+        a_rule("unknown", "no cgroup tells", rule="throttling", threshold="throttled_ratio <= 10%", measured=None),
+        a_rule("ok", rule="twice", threshold="duplicates <= 0", measured=0),
+    )
+    return a_report(verdict=a_verdict("INVALID", "get-health: 7 of 100 requests were sent"), validity=rules)

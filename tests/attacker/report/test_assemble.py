@@ -28,13 +28,19 @@ def a_found_shard(
 ) -> FoundShard:
     """Find a healthy shard of 100 requests."""
     digits = f"{sum(name.encode()):064}"
+    shard = a_shard(name=name, target=a_target(name=target, **plan.pop("target_changes", {})), **plan)
+    as_planned = {
+        "shard": name,
+        "target": target,
+        "requests": shard.requests,
+        "warmup_requests": shard.warmup_requests,
+        "delay_ns": shard.delay_ns,
+        "max_workers": shard.sending.max_workers,
+        "results_sha256": digits,
+    }
     return FoundShard(
-        shard=a_shard(name=name, target=a_target(name=target, **plan.pop("target_changes", {})), **plan),
-        state=ShardState(
-            name=name,
-            run="the-run",
-            evidence=an_evidence(shard=name, target=target, **{"results_sha256": digits, **(evidence or {})}),
-        ),
+        shard=shard,
+        state=ShardState(name=name, run="the-run", evidence=an_evidence(**{**as_planned, **(evidence or {})})),
         results=rows(latency_ns, timestamp_ns=[start_ns + 100 * MS * seq for seq in range(len(latency_ns))], code=code),
     )
 

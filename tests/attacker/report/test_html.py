@@ -285,3 +285,24 @@ def screenshot(address: str, folder: Path, *, width: int) -> str:
         address,
     ]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stderr
+
+
+def test_every_rule_of_validity_is_a_row_with_what_is_to_be_said_of_it(run_with_every_outcome: Report) -> None:
+    rows = page_of(run_with_every_outcome).rows
+    first = rows.index(["rule", "must hold", "measured", "outcome"])
+
+    assert rows[first + 1 :] == [
+        ["sent", "sent_ratio >= 95% instead of sent_ratio >= 99%", "7%", "! invalid"],
+        ["get-health: 7 of 100 requests were sent"],
+        ["lag", "lag.p99 <= 100ms", "12.3ms", "✓ ok, with a note"],
+        ["get-health: lag p99 is 12.3ms"],
+        ["throttling", "throttled_ratio <= 10%", MISSING, f"{MISSING} not known"],
+        ["no cgroup tells"],
+        ["twice", "duplicates <= 0", "0", "✓ ok"],
+    ]
+
+
+def test_a_changed_rule_stands_beside_the_verdict(run_with_every_outcome: Report) -> None:
+    verdict = page_of(run_with_every_outcome).text.partition("Started")[0]
+
+    assert verdict.strip().endswith("Validity, changed for this run: sent_ratio >= 95% instead of sent_ratio >= 99%.")

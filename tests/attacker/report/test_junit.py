@@ -92,3 +92,15 @@ def cases_of(suite: ET.Element) -> list[tuple[str | None, str | None, list[str]]
 
 def counts_of(suite: ET.Element) -> dict[str, str | None]:
     return {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
+
+
+def test_changed_rules_and_notes_are_the_output_of_the_case_that_tells_whether_to_trust_it(
+    run_with_every_outcome: Report,
+) -> None:
+    suite = suite_of(run_with_every_outcome)
+
+    assert suite.findtext("testcase/error") == "get-health: 7 of 100 requests were sent"
+    assert (suite.findtext("testcase/system-out") or "").splitlines() == [
+        "validity: changed for this run: sent_ratio >= 95% instead of sent_ratio >= 99%",
+        "note: get-health: lag p99 is 12.3ms",
+    ]

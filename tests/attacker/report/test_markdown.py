@@ -90,3 +90,24 @@ def shape_with(text: str) -> list[int]:
     target = a_target(text, errors=[text], objectives=[judged])
     markdown = render_markdown(a_report(target, verdict=a_verdict("FAIL", text)))
     return [len(re.findall(r"[|`<]", re.sub(r"\\.", "", line))) for line in markdown.splitlines()]
+
+
+def test_the_rules_of_validity_are_a_folded_table_and_a_changed_one_is_told_at_the_top(
+    run_with_every_outcome: Report,
+) -> None:
+    text = render_markdown(run_with_every_outcome)
+    lines = text.splitlines()
+
+    assert r"- Validity, changed for this run: sent\_ratio \>= 95% instead of sent\_ratio \>= 99%" in lines
+    assert "<details><summary>Validity of the measurement: 1 of 4 rules ok</summary>" in lines
+    assert (
+        r"| sent | sent\_ratio \>= 95% (changed from sent\_ratio \>= 99%) | 7% | ⚠️ **invalid** | "
+        "get-health: 7 of 100 requests were sent |"
+    ) in lines
+    assert r"| lag | lag.p99 \<= 100ms | 12.3ms | ✅ ok, with a note | get-health: lag p99 is 12.3ms |" in lines
+    assert rf"| throttling | throttled\_ratio \<= 10% | {MISSING} | {MISSING} not known | no cgroup tells |" in lines
+    assert r"| twice | duplicates \<= 0 | 0 | ✅ ok |  |" in lines
+
+
+def test_a_report_without_rules_has_no_table_of_them(passed_run: Report) -> None:
+    assert "<details>" not in render_markdown(passed_run)

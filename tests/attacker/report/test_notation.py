@@ -2,8 +2,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacker.report.figures import Judged
-from attacker.report.notation import MISSING, bytes_text, count, measured, moment, plain, printable, rate, share, span
+from attacker.report.figures import Checked, Judged
+from attacker.report.notation import (
+    MISSING,
+    bytes_text,
+    checked,
+    count,
+    measured,
+    moment,
+    plain,
+    printable,
+    rate,
+    share,
+    span,
+)
+from tests.attacker.report.a_report import a_rule
 
 
 def test_what_is_missing_is_a_dash_and_never_0() -> None:
@@ -85,3 +98,18 @@ def test_what_was_measured_has_the_objectives_unit_and_is_told_from_its_bound(
 
 def test_what_would_break_a_document_or_a_terminal_is_replaced() -> None:
     assert printable("\x1b[31m é\t☃ \x00\ud800") == "\ufffd[31m é\t☃ \ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (a_rule(), "12.3ms"),
+        (a_rule(threshold="sent_ratio >= 99%", measured=0.98765), "98.77%"),
+        (a_rule(threshold="dns_errors <= 0%", measured=0.5), "50%"),
+        (a_rule(threshold="clock_spread <= 500ms", measured=1_500_000), "1.5ms"),
+        (a_rule(threshold="it came to its end", measured=2), "2"),
+        (a_rule(measured=None), MISSING),
+    ],
+)
+def test_what_a_rule_of_validity_compares_is_written_in_its_own_unit(rule: Checked, text: str) -> None:
+    assert checked(rule) == text

@@ -127,5 +127,19 @@ def test_a_targets_own_text_can_be_of_nothing() -> None:
     assert lines[1].split("]")[1].split() == [f"{MISSING},", f"{MISSING},", MISSING]
 
 
+def test_doubts_changed_rules_and_notes_stand_beneath_the_verdict_and_nothing_else_of_validity(
+    run_with_every_outcome: Report,
+) -> None:
+    text = render_text(run_with_every_outcome, width=None, colour=False)
+
+    assert text.partition("\nINVALID  ")[2].splitlines() == [
+        "The measurement cannot be trusted.",
+        "  get-health: 7 of 100 requests were sent",
+        "  validity: changed for this run: sent_ratio >= 95% instead of sent_ratio >= 99%",
+        "  note: get-health: lag p99 is 12.3ms",
+    ]
+    assert "cgroup" not in text
+
+
 def rows_of(text: str) -> list[list[str]]:
     return [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]

@@ -4,7 +4,7 @@ import pytest
 
 from attacker.exits import RunBrokenError
 from tests.workflows.steps.a_cluster import StandIn, a_pod
-from workflows.steps.attackers import living_attackers, why_unscheduled
+from workflows.steps.attackers import living_attackers, why_killed, why_unscheduled
 from workflows.steps.cluster import Cluster
 
 PODS = "/api/v1/namespaces/tests/pods"
@@ -49,6 +49,29 @@ def test_the_scheduler_says_why_an_attacker_never_started_or_late(stand_in: Stan
     assert why_unscheduled(cluster, run="run-1") == (
         f"pod run-1-attack-1 was not started: {FULL}",
         f"pod run-1-attack-2 was started late: {FULL} preemption",
+    )
+
+
+def an_end(reason: str) -> dict[str, object]:
+    state = {"terminated": {"exitCode": 137, "reason": reason}}
+    return {"name": "main", "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+
+
+def test_attackers_that_did_not_end_by_themselves_are_told_with_kubernetes_reason(
+    stand_in: StandIn, cluster: Cluster
+) -> None:
+    have(
+        stand_in,
+        PODS,
+        a_pod("run-1-attack-1", phase="Failed", containerStatuses=[an_end("OOMKilled")]),
+        a_pod("run-1-attack-2", phase="Failed", reason="Evicted", message="The node was low on\n memory."),
+        a_pod("run-1-attack-3", phase="Failed", containerStatuses=[an_end("Error")]),
+        a_pod("run-1-deploy-4", phase="Failed", containerStatuses=[an_end("OOMKilled")]),
+    )
+
+    assert why_killed(cluster, run="run-1") == (
+        "pod run-1-attack-1 was ended: OOMKilled: raise attacker_memory",
+        "pod run-1-attack-2 was ended: Evicted: The node was low on memory.",
     )
 
 
