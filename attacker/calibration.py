@@ -16,12 +16,12 @@ LEAST_SENT_RATIO = 0.99
 BUSY_RATIO = 0.9
 """From here on, a server is what limits the rate: it may be that the attacker could have sent more."""
 
-_FIRST_PER_S, _LEAST_PER_S, _MOST_PER_S = 500, 20, 1_000_000
+_FIRST_PER_S, _LEAST_PER_S, _MOST_PER_S = 500, 30, 1_000_000
 _CLOSE_ENOUGH = 1.1
 _STEP_DOWN = 0.9
 _SEARCHING, _CONFIRMING = Duration.of_seconds(1), Duration.of_seconds(2)
 _CONFIRMATIONS = 2
-_SEARCH_S, _CONFIRM_S = 32.0, 52.0
+_SEARCH_S, _CONFIRM_S = 32.0, 50.0
 """No attack begins later than this, to search and to confirm; the last ends within a minute."""
 
 

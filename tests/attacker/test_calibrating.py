@@ -1,0 +1,155 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from attacker.attack import Attacker
+from attacker.calibrating import CalibrationInterruptedError, calibrated
+from attacker.calibration import Limit, Step
+from attacker.exits import RunBrokenError
+from attacker.vegeta import find_vegeta, vegeta_version
+from tests.loopback import a_free_port, wait_until
+
+CALIBRATE = [sys.executable, "-m", "attacker", "calibrate"]
+IN_TIME = 4 * 1_000_000
+
+
+def a_vegeta_that_breaks_above(rate_per_s: int, folder: Path) -> Attacker:
+    """The real one, up to a rate."""
+    program, vegeta = folder / "vegeta-to-break", find_vegeta()
+    find_rate = "for word; do case $word in -rate=*) rate=${word#-rate=}; rate=${rate%/s};; esac; done"
+    give_up = f"[ $rate -le {rate_per_s} ] || exit 1"
+    program.write_text("\n".join(["#!/bin/sh", find_rate, give_up, f'exec {vegeta} "$@"']) + "\n")
+    program.chmod(0o755)
+    return Attacker(vegeta=program, vegeta_version="v0", cpus=1, run="calibrate")
+
+
+def an_attacker() -> Attacker:
+    vegeta = find_vegeta()
+    return Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=1, run="calibrate")
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Find the processes that a process started and that still run, with their command lines."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (folder / "stat").read_text().rpartition(")")[2].split()
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has just ended
+            continue
+        if int(stat[1]) == pid and stat[0] != "Z":
+            found[int(folder.name)] = command
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+@pytest.fixture
+def a_calibration() -> Iterator[subprocess.Popen[str]]:
+    """One that attacks right now."""
+    with subprocess.Popen(CALIBRATE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: len(children_of(process.pid)) == 2)
+        yield process
+        process.kill()
+
+
+def test_what_is_found_is_what_the_attacker_carries(tmp_path: Path) -> None:
+    told: list[Step] = []
+
+    found = calibrated(a_vegeta_that_breaks_above(150, tmp_path), server=None, stop=threading.Event(), tell=told.append)
+
+    assert (found.rate_per_s, found.limit) == (120, Limit.ATTACKER)
+    assert found.steps == tuple(told)
+    assert {step.faults for step in told if step.rate_per_s > 150} == {
+        ("vegeta ended with 1", "too few sent", "nothing measured")
+    }
+    assert told[-1].sent_ratio > 0.99
+    assert 0 <= (told[-1].lag_p99_ns or 0) <= (told[-1].delay_p99_ns or 0)
+    assert 0 < told[-1].server_busy_ratio < 0.9
+    assert told[-1].max_in_flight >= 1
+
+
+def test_a_server_that_runs_already_is_attacked_and_left_running(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "attacker.trivial_server"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        url = serving.stdout.readline().strip()
+
+        found = calibrated(
+            a_vegeta_that_breaks_above(40, tmp_path), server=f"{url}/", stop=threading.Event(), tell=lambda _: None
+        )
+
+        assert found.rate_per_s == 30
+        assert serving.poll() is None
+        serving.terminate()
+
+
+def test_a_vegeta_that_does_nothing_finds_no_rate(tmp_path: Path) -> None:
+    found = calibrated(
+        a_vegeta_that_breaks_above(0, tmp_path), server=None, stop=threading.Event(), tell=lambda _: None
+    )
+
+    assert found.rate_per_s is None
+
+
+def test_told_to_stop_it_finds_nothing() -> None:
+    stop = threading.Event()
+
+    with pytest.raises(CalibrationInterruptedError, match="nothing was found"):
+        calibrated(an_attacker(), server=None, stop=stop, tell=lambda _: stop.set())
+
+
+def test_without_a_vegeta_it_is_broken(tmp_path: Path) -> None:
+    nothing = Attacker(vegeta=tmp_path / "vegeta", vegeta_version="v0", cpus=1, run="calibrate")
+
+    with pytest.raises(RunBrokenError, match="vegeta does not start"):
+        calibrated(nothing, server=None, stop=threading.Event(), tell=lambda _: None)
+
+
+def test_as_json_the_exit_code_and_the_rate_agree() -> None:
+    told = subprocess.run([*CALIBRATE, "--json"], capture_output=True, text=True, check=True, timeout=100)
+
+    found = json.loads(told.stdout)
+    held = [step for step in found["steps"] if step["rate_per_s"] == found["rate_per_s"] and not step["faults"]]
+    assert (len(held) >= 2, found["cpus"], told.stderr) == (True, 1, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_nothing_running(
+    a_calibration: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    children = children_of(a_calibration.pid)
+
+    a_calibration.send_signal(number)
+
+    assert a_calibration.wait(20) == 130
+    assert [command for pid, command in children.items() if is_alive(pid)] == []
+    assert a_calibration.stderr is not None
+    assert a_calibration.stderr.read() == "attacker: interrupted: nothing was found, and nothing is left running\n"
+
+
+def test_the_server_ends_with_it_even_where_it_is_killed(a_calibration: subprocess.Popen[str]) -> None:
+    (server,) = (pid for pid, command in children_of(a_calibration.pid).items() if "trivial_server" in command)
+
+    os.kill(a_calibration.pid, signal.SIGKILL)
+
+    a_calibration.wait(20)
+    wait_until(lambda: not is_alive(server))
+
+
+def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attacker.calibrating._STARTING_S", 0.2)
+
+    with pytest.raises(RunBrokenError, match="does not tell its processor time"):
+        calibrated(
+            an_attacker(), server=f"http://127.0.0.1:{a_free_port()}", stop=threading.Event(), tell=lambda _: None
+        )
