@@ -77,16 +77,16 @@ def test_what_is_found_is_what_the_attacker_carries(tmp_path: Path) -> None:
 
     found = calibrated(a_vegeta_that_breaks_above(150, tmp_path), server=None, stop=threading.Event(), tell=told.append)
 
-    # The highest of two digits, or less where the machine is busy.
-    assert (found.rate_per_s or 0) in range(30, 121)
+    sent = [step for step in told if step.rate_per_s <= 150]
+    broken = [step for step in told if step.rate_per_s > 150]
+    assert {step.faults for step in broken} == {("vegeta ended with 1", "too few sent", "nothing measured")}
+    assert {(step.exit_code, step.failures) for step in sent} == {(0, 0)}
+    assert {step.sent_ratio > 0.5 for step in sent} == {True}
+    assert {0 <= (step.lag_p99_ns or 0) <= (step.delay_p99_ns or 0) for step in sent} == {True}
+    assert {0 < step.server_busy_ratio < 0.9 and step.max_in_flight >= 1 for step in sent} == {True}
+    # The highest of two digits; on a busy machine less, or none.
+    assert found.rate_per_s in {None, *range(30, 121)}
     assert (found.limit, found.steps) == (Limit.ATTACKER, tuple(told))
-    assert {step.faults for step in told if step.rate_per_s > 150} == {
-        ("vegeta ended with 1", "too few sent", "nothing measured")
-    }
-    assert told[-1].sent_ratio > 0.99
-    assert 0 <= (told[-1].lag_p99_ns or 0) <= (told[-1].delay_p99_ns or 0)
-    assert 0 < told[-1].server_busy_ratio < 0.9
-    assert told[-1].max_in_flight >= 1
 
 
 def test_a_server_that_runs_already_is_attacked_and_left_running(
@@ -125,12 +125,15 @@ def test_without_a_vegeta_it_is_broken(tmp_path: Path) -> None:
         calibrated(nothing, server=None, stop=threading.Event(), tell=lambda _: None)
 
 
-def test_as_json_the_exit_code_and_the_rate_agree() -> None:
-    told = subprocess.run([*CALIBRATE, "--json"], capture_output=True, text=True, check=True, timeout=100)
+def test_as_json_the_exit_code_the_rate_and_the_steps_agree() -> None:
+    told = subprocess.run([*CALIBRATE, "--json"], capture_output=True, text=True, check=False, timeout=100)
 
     found = json.loads(told.stdout)
-    held = [step for step in found["steps"] if step["rate_per_s"] == found["rate_per_s"] and not step["faults"]]
-    assert (len(held) >= 2, found["cpus"], told.stderr) == (True, 1, "")
+    last_two = [(step["rate_per_s"], step["faults"]) for step in found["steps"][-2:]]
+    has_held = last_two == [(found["rate_per_s"], []), (found["rate_per_s"], [])]
+    # On a busy machine there is none.
+    assert (told.returncode, has_held) in {(0, True), (3, False)}
+    assert (found["rate_per_s"] is None, found["cpus"], told.stderr) == (not has_held, 1, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
