@@ -8,13 +8,27 @@ import polars as pl
 
 VEGETA = str(Path(sys.executable).parent / "vegeta")
 SHARES = (0.5, 0.9, 0.95, 0.99, 0.999, 0.9999)
-TIMESTAMP, CODE, LATENCY = (f"column_{number}" for number in (1, 2, 3))
+COLUMNS = [
+    "timestamp",
+    "code",
+    "latency",
+    "bytes_out",
+    "bytes_in",
+    "error",
+    "body",
+    "attack",
+    "seq",
+    "method",
+    "url",
+    "headers",
+]
+TIMESTAMP, CODE, LATENCY = COLUMNS[:3]
 
 
 def main(results: str, scratch: str) -> None:
     """Print exact percentiles, mean, rate and status codes."""
     subprocess.run([VEGETA, "encode", "-to=csv", f"-output={scratch}", results], check=True)
-    rows = pl.scan_csv(scratch, has_header=False)
+    rows = pl.scan_csv(scratch, has_header=False, new_columns=COLUMNS)
     latency = pl.col(LATENCY)
     figures = rows.select(
         pl.len(),

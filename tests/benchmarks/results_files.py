@@ -15,26 +15,39 @@ __all__ = ["attack_trivial_server", "repeated", "size_of", "trivial_server"]
 
 _BYTES_A_RESULT = 170  # a little less than one takes
 _LONGEST_ATTACK_S = 400
-_TIMESTAMP, _SEQ = "column_1", "column_9"
+_COLUMNS = [
+    "timestamp",
+    "code",
+    "latency",
+    "bytes_out",
+    "bytes_in",
+    "error",
+    "body",
+    "attack",
+    "seq",
+    "method",
+    "url",
+    "headers",
+]
+_TIMESTAMP, _SEQ = "timestamp", "seq"
 
 
 @contextmanager
 def trivial_server() -> Iterator[str]:
-    """Run the server that answers at once; yields its URL."""
-    command = [PYTHON, "-m", "attacker.trivial_server"]
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as serving:
-        assert serving.stdout is not None
-        try:
-            yield serving.stdout.readline().strip()
-        finally:
-            serving.terminate()
+    """Run the server that calibration attacks; yields its URL."""
+    with _serving([PYTHON, "-m", "attacker.trivial_server"]) as url:
+        yield url
 
 
 def attack_trivial_server(folder: Path, *, least_results: int) -> Path:
-    """Let vegeta attack a server that answers at once until the results file is large enough."""
-    results, targets = folder / f"{least_results}.gob", folder / "targets"
-    with trivial_server() as url:
-        targets.write_text(f"GET {url}/health\n")
+    """Let vegeta attack a server that answers at once until the results file is large enough.
+
+    That server is Go's own, whose answers have the usual headers: vegeta keeps them, and reads them again.
+    """
+    server, results, targets = folder / "trivial_server", folder / f"{least_results}.gob", folder / "targets"
+    subprocess.run(["go", "build", "-o", server, "."], cwd=Path(__file__).with_name("trivial_server"), check=True)  # noqa: S607
+    with _serving([str(server)]) as address:
+        targets.write_text(f"GET http://{address}/health\n")
         options = ["-rate=0", "-max-workers=32", f"-duration={_LONGEST_ATTACK_S}s", "-timeout=5s"]
         with subprocess.Popen([VEGETA, "attack", *options, f"-targets={targets}", f"-output={results}"]) as attack:
             while attack.poll() is None and size_of(results) < least_results * _BYTES_A_RESULT * 1.15:
@@ -45,7 +58,7 @@ def attack_trivial_server(folder: Path, *, least_results: int) -> Path:
 
 def repeated(results: Path, times: int) -> Path:
     """Write a file of the same results several times over, each time later and further on in the schedule."""
-    rows = pl.read_csv(_as_csv(results), has_header=False, infer_schema=False)
+    rows = pl.read_csv(_as_csv(results), has_header=False, infer_schema=False, new_columns=_COLUMNS)
     rows = rows.with_columns(pl.col(_TIMESTAMP, _SEQ).cast(pl.Int64))
     moments_ns = rows[_TIMESTAMP].to_numpy()
     later_ns = int(moments_ns.max() - moments_ns.min()) + 1
@@ -65,6 +78,17 @@ def repeated(results: Path, times: int) -> Path:
 def size_of(file: Path) -> int:
     """Give a file's size in bytes; 0 before it is there."""
     return file.stat().st_size if file.exists() else 0
+
+
+@contextmanager
+def _serving(command: list[str]) -> Iterator[str]:
+    """Run a server; yields where it serves, which it prints."""
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        try:
+            yield serving.stdout.readline().strip()
+        finally:
+            serving.terminate()
 
 
 def _as_csv(results: Path) -> bytes:
