@@ -1,10 +1,8 @@
 """What all benchmarks share: a process and what it took, a line at once, and a row of the table."""
 
-import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,14 +48,11 @@ def tell(text: str) -> None:
 
 def run(command: Sequence[str]) -> Ended:
     """Run a process to its end; its output is not kept."""
-    began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command} ended with {process.returncode}")
-    return Ended(wall_s, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
+    timed = [PYTHON, "-S", str(Path(__file__).with_name("timed.py")), *command]
+    wall_s, peak_kib, cpu_s, code = subprocess.run(timed, capture_output=True, text=True, check=True).stdout.split()
+    if code != "0":
+        raise RuntimeError(f"{command} ended with {code}")
+    return Ended(float(wall_s), int(peak_kib) / 1024, float(cpu_s))
 
 
 def median_of(field: str, ended: Sequence[Ended]) -> float:
