@@ -79,7 +79,7 @@ def _report(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
 
 
 def _cpu(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
-    yield cpu_a_request(folder, rounds=2 * given.rounds + 1)  # one pair differs by a tenth, the bar is a fiftieth
+    yield from cpu_a_request(folder, rounds=2 * given.rounds + 1)  # one pair differs by a tenth, the bar is a fiftieth
 
 
 def _run(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
