@@ -1,9 +1,9 @@
 """A web server that answers every GET alike and at once, so that what is measured against it is the attacker.
 
-`python -m attacker.trivial_server` prints its URL and serves until SIGTERM. An answer takes 10 to 16 µs of its
-processor, where a request takes 28 to 55 µs of vegeta's, and an answer of Go's own server 30 to 75 µs: it is one
-process, a system call to read, one to answer, and no library between. `GET /cpu` tells its processor time in
-nanoseconds, and so whether it was the limit.
+`python -m attacker.trivial_server` prints its URL and serves until SIGTERM. An answer takes a third of the processor
+time that a request takes vegeta (`scripts/bench --only cpu`), less than one of Go's own server does: it is one process,
+a system call to read, one to answer, and no library between. `GET /cpu` tells its processor time in nanoseconds, and so
+whether it was the limit.
 """
 
 import argparse
