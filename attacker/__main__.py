@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attacker.command_line import exit_code_of, say
-from attacker.exits import InvalidLoadTestError
+from attacker.exits import Exit, InvalidLoadTestError
 from attacker.rate import Rate, parse_rate
 
 __all__ = ["main"]
@@ -102,6 +102,52 @@ def report(
     for doubt in told.doubts:
         say(f"{_PROGRAM}: {doubt}", to_stderr=True)
     raise typer.Exit(told.exit)
+
+
+@app.command()
+def calibrate(
+    *,
+    cpus: Annotated[
+        float, typer.Option(metavar="N", envvar="ATTACKER_CPUS", min=0.01, help="The CPU limit of this attacker.")
+    ] = 1,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A trivial server beside it (python -m attacker.trivial_server), such as one with a CPU of its own; "
+            "without one, it is started here.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all that was found as JSON.")] = False,
+) -> None:
+    """Find the highest rate at which this attacker's tails can be trusted, in less than a minute.
+
+    Short attacks on a server that answers at once: what is late then is late by the attacker. 3 means that there is no
+    such rate, 130 that it was stopped, 4 broken. The rate is what `shard_rate` of a load test is for.
+    """
+    from attacker.stopping import stopped_by_signals  # noqa: PLC0415
+
+    stop = stopped_by_signals()
+    from attacker.attack import Attacker  # noqa: PLC0415  (--help need not wait for numpy and numba)
+    from attacker.calibrating import calibrated  # noqa: PLC0415
+    from attacker.calibration_text import (  # noqa: PLC0415
+        HEADING,
+        render_calibration,
+        render_calibration_json,
+        render_step,
+    )
+    from attacker.vegeta import find_vegeta, vegeta_version  # noqa: PLC0415
+
+    vegeta = find_vegeta()
+    attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus, run="calibrate")
+    if not as_json:
+        say(HEADING)
+    found = calibrated(
+        attacker, server=server, stop=stop, tell=lambda step: None if as_json else say(render_step(step))
+    )
+    render = render_calibration_json if as_json else render_calibration
+    say(render(found, cpus=cpus))
+    raise typer.Exit(Exit.PASS if found.rate_per_s else Exit.INVALID)
 
 
 def _place(results: str) -> tuple[str, str]:

@@ -38,6 +38,10 @@ class Rate:
         """Give the rate of each of several equal shards, exactly: the span grows, the requests stay."""
         return Rate(self.requests, self.per_ns * shards)
 
+    def over(self, share: "Rate") -> int:
+        """Tell how many shares of at most such a rate it takes to make this one, exactly."""
+        return -(-self.requests * share.per_ns // (self.per_ns * share.requests))
+
     def __str__(self) -> str:
         return f"{self.requests}/{'s' if self.per_ns == _SECOND_NS else Duration(self.per_ns)}"
 

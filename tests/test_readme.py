@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attacker.exits import Exit
+from attacker.calibration import Calibration, Limit, Step
+from attacker.calibration_text import HEADING, render_calibration, render_step
+from attacker.duration import Duration
+from attacker.exits import Exit, InvalidLoadTestError
 from attacker.report.errors import ErrorClass, fault_of, meaning_of
 from attacker.report.objectives import parse_objective
 from attacker.report.rules import RULES, Rule, thresholds_of
@@ -78,12 +81,40 @@ def test_it_shows_a_run_on_a_server_that_stands_still(words: str) -> None:
     assert words in STALL
 
 
+def test_it_shows_a_calibration_as_it_is_printed() -> None:
+    step = Step(
+        rate_per_s=4200,
+        duration=Duration.of_seconds(2),
+        sent_ratio=0.9991,
+        lag_p99_ns=2_090_000,
+        delay_p99_ns=3_160_000,
+        max_in_flight=28,
+        failures=0,
+        server_busy_ratio=0.07,
+        throttled_ratio=None,
+        exit_code=0,
+    )
+    found = render_calibration(Calibration(rate_per_s=4200, limit=Limit.ATTACKER, steps=(step,)), cpus=1)
+
+    assert f"attacker calibrate\n{HEADING}\n" in README
+    assert f"\n{render_step(step)}\n{found}\n" in README
+
+
+def test_it_shows_how_a_rate_that_is_not_carried_is_refused() -> None:
+    with pytest.raises(InvalidLoadTestError) as refusal:
+        parse_loadtest({"rate": 10_000, "shard_rate": 4200})
+
+    assert f"\n$ scripts/run --local --rate 10000 --shard-rate 4200\nsubmit: {refusal.value}\n" in README
+
+
 @pytest.mark.parametrize("file", sorted((REPOSITORY / "examples").glob("*.yaml")), ids=lambda file: file.name)
 def test_each_example_is_a_load_test(file: Path) -> None:
     assert parse_loadtest(read_yaml(file)).targets
 
 
-@pytest.mark.parametrize("path", ["docs/report.png", "docs/validity.md", "README.ja.md", "examples/loadtest.yaml"])
+@pytest.mark.parametrize(
+    "path", ["docs/report.png", "docs/benchmarks.md", "docs/validity.md", "README.ja.md", "examples/loadtest.yaml"]
+)
 def test_what_it_links_to_is_there(path: str) -> None:
     assert f"({path})" in README
     assert (REPOSITORY / path).exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 from attacker.bucket import Bucket, parse_address
 from attacker.command_line import say
 from attacker.exits import Exit, InvalidLoadTestError, LoadTestError
+from attacker.plan import AUTO
 from attacker.report.figures import Report
 from attacker.report.text import render_text
 from attacker.report.verdict import EXIT_OF
@@ -110,7 +111,7 @@ def run_on_cluster(given: Fields, options: ClusterOptions, attendance: Attendanc
             tell=tell,
             lasts_s=loadtest.warmup.s + loadtest.duration.s + _BETWEEN_WAVES_S,
             waits_s=loadtest.start_timeout.s,
-            wave=loadtest.shards if loadtest.order is Order.SEQUENTIAL else None,
+            wave=loadtest.load.shard_count if loadtest.order is Order.SEQUENTIAL else None,
             interrupted=threading.Event() if attendance.detach else interrupted,
             abandoned=interrupted if attendance.detach else insisted,
         )
@@ -190,8 +191,15 @@ def report_of_run(run: str, options: ClusterOptions, *, results: str | None, int
 
 def _check(given: Fields) -> None:
     """Refuse what is wrong whatever the cluster's own settings are: for that, no cluster needs to answer."""
-    # Whom an objective is for may only be known there.
-    parse_loadtest({name: value for name, value in given.items() if name != "objectives" or "targets" in given})
+    fields = dict(given)
+    # Whom an objective is for may only be known there, and so may the rate, and what an attacker carries of it.
+    if "targets" not in given:
+        fields.pop("objectives", None)
+    if "shard_rate" not in given and str(given.get("shards")).strip().lower() == AUTO:
+        del fields["shards"]
+    if "shard_rate" in given and not {"rate", "shards"} <= given.keys():
+        fields["shards"] = AUTO
+    parse_loadtest(fields)
 
 
 def _published(given: Fields, options: ClusterOptions, api: ArgoApi, *, tell: Tell, stop: threading.Event) -> LoadTest:

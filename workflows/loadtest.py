@@ -21,6 +21,7 @@ from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows import sending_fields
 from workflows.form_text import list_of_lines, none_if_empty
 from workflows.quantity import Cpu, Memory
+from workflows.shard_fields import ShardRate, Shards
 
 __all__ = ["LoadTest", "Order", "ServiceType"]
 
@@ -141,7 +142,8 @@ class LoadTest(BaseModel):
     warmup: Annotated[
         DurationField, Field(description="How long to send at the same rate before; in no figure of the report.")
     ] = "0s"  # type: ignore[assignment]
-    shards: Annotated[int, Field(ge=1, le=1000, description="Attackers for each target, which share its rate.")] = 1
+    shards: Shards = 1
+    shard_rate: ShardRate = None
     timeout: Annotated[
         DurationField, AfterValidator(_positive), Field(description="How long to wait for one answer.")
     ] = "30s"  # type: ignore[assignment]
@@ -255,6 +257,7 @@ class LoadTest(BaseModel):
             warmup=self.warmup,
             duration=self.duration,
             shards=self.shards,
+            shard_rate=self.shard_rate,
             timeout=self.timeout,
             sending=self.sending,
         )

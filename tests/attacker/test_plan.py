@@ -1,16 +1,20 @@
 import io
+import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from attacker.duration import Duration
 from attacker.exits import InvalidLoadTestError
 from attacker.gob import read_gob
-from attacker.plan import Load, Shard, plan
+from attacker.plan import AUTO, MOST_SHARDS, Load, Shard, plan
 from attacker.rate import Rate, parse_rate
 from attacker.vegeta import attack_command, find_vegeta
 from tests.attacker.building import a_load, a_target
@@ -24,7 +28,7 @@ loads = st.builds(
     warmup=st.builds(Duration, st.integers(0, 100 * SECOND_NS)),
     duration=st.builds(Duration, st.integers(0, 10_000 * SECOND_NS)),
     shards=st.integers(1, 50),
-).filter(lambda load: load.rate.requests_in(load.duration) >= load.shards)
+).filter(lambda load: load.rate.requests_in(load.duration) >= load.shard_count)
 
 
 def planned(load: Load) -> tuple[Shard, ...]:
@@ -55,8 +59,8 @@ def test_the_shards_rates_add_up_to_the_targets(load: Load) -> None:
 def test_the_shards_of_a_target_take_turns(load: Load) -> None:
     delays = [shard.delay_ns for shard in planned(load)]
 
-    assert delays == [index * load.rate.interval_ns for index in range(load.shards)]
-    assert max(delays) < planned(load)[0].rate.interval_ns + load.shards
+    assert delays == [index * load.rate.interval_ns for index in range(load.shard_count)]
+    assert max(delays) < planned(load)[0].rate.interval_ns + load.shard_count
 
 
 def test_each_target_is_attacked_by_as_many_shards_with_names_of_their_own() -> None:
@@ -97,6 +101,61 @@ def test_a_shard_with_nothing_to_send_is_refused(load: Load, told: str) -> None:
         planned(load)
 
 
+@given(load=loads, shard_rate=st.builds(Rate, st.integers(1, 100_000), st.integers(1, 100 * SECOND_NS)))
+def test_auto_is_the_fewest_shards_of_which_none_has_more_than_it_carries(load: Load, shard_rate: Rate) -> None:
+    needed = load.rate.over(shard_rate)
+    assume(needed <= min(MOST_SHARDS, load.rate.requests_in(load.duration)))
+
+    shards = planned(replace(load, shards=AUTO, shard_rate=shard_rate))
+
+    assert len(shards) == needed
+    assert needed == 1 or exactly(load.rate) / (needed - 1) > exactly(shard_rate)
+    assert max(exactly(shard.rate) for shard in shards) <= exactly(shard_rate)
+
+
+def exactly(rate: Rate) -> Fraction:
+    return Fraction(rate.requests, rate.per_ns)
+
+
+@pytest.mark.parametrize(
+    ("rate", "shards", "told"),
+    [
+        pytest.param(
+            "10001/s",
+            2,
+            "rate is 10001/s: that takes 3 shards of 5000/s (shard_rate), and shards is 2: give shards 3, or auto",
+            id="more than the shards carry",
+        ),
+        pytest.param(
+            "5000001/s",
+            AUTO,
+            "rate is 5000001/s: that takes 1001 shards of 5000/s (shard_rate), and 1000 are the most: give a lower",
+            id="more than the most shards carry",
+        ),
+    ],
+)
+def test_a_rate_that_the_shards_do_not_carry_is_refused_with_what_would(rate: str, shards: Any, told: str) -> None:
+    load = a_load(rate=parse_rate(rate), shards=shards, shard_rate=parse_rate("5000"))
+
+    with pytest.raises(InvalidLoadTestError, match=f"^{re.escape(told)}"):
+        planned(load)
+
+
+def test_a_rate_that_the_shards_just_carry_is_planned() -> None:
+    assert len(planned(a_load(rate=parse_rate("10000"), shards=2, shard_rate=parse_rate("5000")))) == 2
+
+
+def test_more_shards_than_the_rate_takes_are_planned_as_they_are_asked_for() -> None:
+    assert len(planned(a_load(shards=3, shard_rate=parse_rate("5000")))) == 3
+
+
+def test_nobody_knows_how_many_shards_a_rate_takes_where_nobody_has_calibrated() -> None:
+    with pytest.raises(
+        InvalidLoadTestError, match=r"^shards is auto, but shard_rate is not given: .*attacker calibrate"
+    ):
+        planned(a_load(shards=AUTO))
+
+
 def hits_of_vegeta(shard: Shard, late_ns: Sequence[int]) -> int:
     """Count what vegeta sends where it wakes this late for each hit in turn, the last delay being that of all others.
 
@@ -117,7 +176,7 @@ short_loads = st.builds(
     warmup=st.builds(Duration, st.integers(0, SECOND_NS)),
     duration=st.just(Duration.of_seconds(1)),
     shards=st.integers(1, 5),
-).filter(lambda load: load.shards <= load.rate.requests_in(load.duration) <= 2000)
+).filter(lambda load: load.shard_count <= load.rate.requests_in(load.duration) <= 2000)
 
 
 @given(load=short_loads, late=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=20))

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,77 @@ def test_the_stored_targets_are_those_of_a_load_test_that_names_none() -> None:
 
     assert targets == LoadTest().targets
     assert stored["metadata"]["labels"]["workflows.argoproj.io/configmap-type"] == "Parameter"
+
+
+@pytest.fixture
+def calibration() -> Manifest:
+    """The pod that calibrates."""
+    pod: Manifest = read(K8S / "calibrate/job-calibrate.yaml")["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.fixture
+def attack() -> Manifest:
+    """How attack pods are made."""
+    templates = read(K8S / "loadtest/workflowtemplate-load-test.yaml")["spec"]["templates"]
+    template: Manifest = next(one for one in templates if one["name"] == "attack")
+    return template
+
+
+@pytest.mark.parametrize("field", ["affinity", "tolerations", "securityContext"])
+def test_what_is_calibrated_is_where_attack_pods_are_and_may_do_what_they_may(
+    calibration: Manifest, attack: Manifest, field: str
+) -> None:
+    assert calibration[field] == attack[field]
+
+
+def test_what_is_calibrated_is_of_an_attackers_size_and_knows_it(calibration: Manifest, attack: Manifest) -> None:
+    default = LoadTest()
+    (container,) = calibration["containers"]
+    size = {"cpu": default.attacker_cpu, "memory": default.attacker_memory}
+    (cpus,) = (one for one in attack["container"]["env"] if one["name"] == "ATTACKER_CPUS")
+
+    assert container["resources"] == {"requests": size, "limits": size}
+    assert [one["name"] for one in container["env"]] == [cpus["name"]]
+    assert container["env"][0]["valueFrom"]["resourceFieldRef"] == {
+        **cpus["valueFrom"]["resourceFieldRef"],
+        "containerName": container["name"],
+    }
+    assert container["command"] == attack["container"]["command"]
+    assert container["securityContext"] == attack["container"]["securityContext"]
+
+
+def test_the_server_beside_it_uses_no_cpu_of_the_attackers_and_ends_with_it(calibration: Manifest) -> None:
+    (attacker,), (server,) = calibration["containers"], calibration["initContainers"]
+    port = server["command"][-1]
+
+    assert server["restartPolicy"] == "Always"
+    assert server["resources"]["limits"]["cpu"] == "1"  # it has one thread: it can use no more
+    assert attacker["args"] == ["calibrate", "--server", f"http://127.0.0.1:{port}"]
+    assert server["securityContext"] == attacker["securityContext"]
+    assert calibration["automountServiceAccountToken"] is False
+
+
+def test_both_of_its_commands_are_understood(calibration: Manifest) -> None:
+    (attacker,), (server,) = calibration["containers"], calibration["initContainers"]
+    commands = [[*attacker["command"], *attacker["args"], "--help"], [*server["command"], "--help"]]
+    repository = K8S.parent
+
+    helps = [
+        subprocess.run(
+            [sys.executable, *command[1:]], cwd=repository, capture_output=True, text=True, check=True
+        ).stdout
+        for command in commands
+    ]
+
+    assert ["can be trusted" in helps[0], "--until-eof" in helps[1]] == [True, True]
+
+
+@needs_kubectl
+def test_the_attackers_image_is_the_only_one_that_calibrates() -> None:
+    (job,) = rendered(K8S / "calibrate")
+
+    assert set(values_of("image", job)) == {"loadtest-attacker"}
 
 
 def defaults_of(template: dict[str, Any]) -> dict[str, Any]:

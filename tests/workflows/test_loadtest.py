@@ -41,6 +41,14 @@ def test_without_any_field_it_is_the_guides_load_test() -> None:
         pytest.param({"rate": "0.5/s"}, "rate is '0.5/s': a fraction of a request cannot be sent", id="half a request"),
         pytest.param({"rate": "abc"}, "rate is 'abc': give requests a second", id="rate of letters"),
         pytest.param({"duration": 0}, "duration is 0: give a duration above zero, such as 60s", id="no duration"),
+        pytest.param({"shards": 0}, "shards is 0: give 1 or more", id="no shards"),
+        pytest.param({"shards": "1001"}, "shards is '1001': give 1000 or less", id="shards without end"),
+        pytest.param({"shards": 1.5}, "shards is 1.5: give a whole number, or auto", id="half a shard"),
+        pytest.param({"shards": True}, "shards is True: give a whole number, or auto", id="shards of yes"),
+        pytest.param({"shards": "automatic"}, "shards is 'automatic': give a whole number, or auto", id="near auto"),
+        pytest.param({"shards": "auto"}, "shards is auto, but shard_rate is not given", id="auto of nothing"),
+        pytest.param({"shard_rate": 0}, "shard_rate is 0: give a rate above zero", id="attackers that carry nothing"),
+        pytest.param({"shard_rate": 20}, "rate is 60/s: that takes 3 shards of 20/s", id="more than a shard carries"),
         pytest.param({"targets": []}, "targets is []: give at least one target", id="no targets"),
         pytest.param({"targets": "\n# none\n"}, "targets is '\\n# none\\n': give at least one target", id="a comment"),
         pytest.param(
@@ -190,6 +198,17 @@ def test_targets_can_be_named_by_a_mapping() -> None:
         ("home", "/"),
         ("users", "/users/name?users_id=1"),
     ]
+
+
+@pytest.mark.parametrize("shards", ["auto", " AUTO "])
+def test_there_are_as_many_shards_as_the_rate_takes(shards: str) -> None:
+    loadtest = parse_loadtest({"targets": ["GET /"], "rate": 50, "shard_rate": "20/s", "shards": shards})
+
+    assert [shard.name for shard in plan(loadtest, base_url="http://api")] == ["get-root-0", "get-root-1", "get-root-2"]
+
+
+def test_a_form_whose_shard_rate_is_left_empty_has_none() -> None:
+    assert parse_loadtest({"shard_rate": "", "shards": "2"}) == parse_loadtest({"shards": 2})
 
 
 def test_how_vegeta_sends_is_given_to_every_shard() -> None:

@@ -49,6 +49,7 @@ fields_of_load_tests = st.fixed_dictionaries(
         "warmup": durations,
         "timeout": durations,
         "shards": st.integers(1, 20),
+        "shard_rate": st.none() | st.sampled_from(["7/1ms", 100_000]),
         "order": st.sampled_from(["parallel", "sequential"]),
         "objectives": st.lists(st.sampled_from(["p99 < 50ms", "success >= 99.9%", "overall: rate > 5/s"]), max_size=3),
         "validity": st.lists(

@@ -158,6 +158,26 @@ def test_sequential_targets_do_not_overlap(tmp_path: Path, slow_api: str) -> Non
     assert first["ended_ns"] < second["started_ns"]
 
 
+def test_a_rate_is_shared_by_as_many_attackers_as_it_takes(tmp_path: Path, slow_api: str) -> None:
+    shards = ("--shards", "auto", "--shard-rate", "20")
+
+    told = submit(*SHORT, *shards, "--target", "GET /", "--api-url", slow_api, cwd=tmp_path)
+
+    assert told.code == Exit.PASS, told.err
+    assert {path.name for path in (the_run(tmp_path) / "shards").iterdir()} == {f"get-root-{one}" for one in range(3)}
+    assert the_report(tmp_path).targets[0].requests == 50
+
+
+@pytest.mark.parametrize("options", [("--shards", "auto"), ("--shard-rate", "1"), ("--shard-rate", "1", "--rate", "9")])
+def test_what_only_the_clusters_own_template_knows_is_not_refused_before_it_is_asked(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    told = submit(*options, cwd=tmp_path, KUBECONFIG=str(tmp_path / "none"), KUBERNETES_SERVICE_HOST="")
+
+    assert "shard" not in told.error
+    assert told.code == Exit.BROKEN
+
+
 def test_a_yaml_file_is_taken_and_an_option_beats_it(tmp_path: Path, slow_api: str) -> None:
     (tmp_path / "loadtest.yaml").write_text("rate: 7\nduration: 1s\ntargets:\n  root: GET /\n")
 
@@ -372,6 +392,12 @@ def test_a_target_that_is_not_answered_as_expected_ends_in_4_with_the_answer(tmp
     ("options", "message"),
     [
         pytest.param(["--rate", "0"], "rate is '0': give a rate above zero", id="rate"),
+        pytest.param(
+            ["--rate", "101", "--shard-rate", "50"],
+            "rate is 101/s: that takes 3 shards of 50/s (shard_rate), and shards is 1: give shards 3, or auto",
+            id="more than an attacker carries",
+        ),
+        pytest.param(["--shards", "auto"], "shards is auto, but shard_rate is not given", id="nobody has calibrated"),
         pytest.param(["--objective", "p98 < 1s"], "there is no figure 'p98'", id="objective"),
         pytest.param(["--no-such-option"], "No such option: --no-such-option", id="option"),
         pytest.param(["nowhere.yaml"], "nowhere.yaml: No such file or directory", id="file"),
