@@ -30,7 +30,7 @@ _SECOND_NS = 1_000_000_000
 _WARMUP_SHARE = 4
 """Before each second of an attack, a quarter of one in which it opens its connections."""
 _TIMEOUT = Duration.of_seconds(1)
-_SENDING = Sending(max_workers=2000)
+_SENDING = Sending(max_workers=1000)
 """Bounds what an attack far above the attacker's strength opens; a trustworthy one has far fewer under way."""
 _STARTING_S = 20.0
 _ENDING_S = 5.0

@@ -1,12 +1,13 @@
 """A web server that answers every GET alike and at once, so that what is measured against it is the attacker.
 
-`python -m attacker.trivial_server` prints its URL and serves until SIGTERM. An answer takes 10 to 16 µs of its
-processor, where a request takes 28 to 55 µs of vegeta's, and an answer of Go's own server 30 to 75 µs: it is one
-process, a system call to read, one to answer, and no library between. `GET /cpu` tells its processor time in
-nanoseconds, and so whether it was the limit.
+`python -m attacker.trivial_server` prints its URL and serves until SIGTERM. An answer takes a third of the processor
+time that a request takes vegeta (`scripts/bench --only cpu`), less than one of Go's own server does: it is one process,
+a system call to read, one to answer, and no library between. `GET /cpu` tells its processor time in nanoseconds, and so
+whether it was the limit.
 """
 
 import argparse
+import resource
 import select
 import signal
 import socket
@@ -71,7 +72,7 @@ class _Server:
     def _accept(self) -> None:
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # who wanted to connect has gone
+        except (BlockingIOError, ConnectionError):  # who wanted to connect has gone
             return
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,6 +111,8 @@ def _main() -> None:
     parser.add_argument("--port", type=int, default=0, help="on the loopback address; 0 finds a free one")
     parser.add_argument("--until-eof", action="store_true", help="end with standard input")
     given = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one a connection; vegeta, too, takes what it may have
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     with socket.create_server(("127.0.0.1", given.port), backlog=_BACKLOG) as listener:

@@ -3,6 +3,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -70,6 +71,22 @@ def test_who_hangs_up_disturbs_nobody_else(serving: Serving) -> None:
         staying.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 
         assert received(staying, 1).endswith(b"ok\n")
+
+
+def test_it_holds_more_connections_than_a_process_may_have_at_first() -> None:
+    few = 40
+    command = ["sh", "-c", f'ulimit -S -n {few} && exec "$@"', "sh", *COMMAND, "--until-eof"]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as serving,
+        ExitStack() as open_,
+    ):
+        url = url_of(serving)
+        connections = [open_.enter_context(connected(url)) for _ in range(2 * few)]
+        for connection in connections:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+        assert {received(connection, 1)[-3:] for connection in connections} == {b"ok\n"}
+        serving.kill()
 
 
 def test_it_tells_its_processor_time_which_only_grows(serving: Serving) -> None:

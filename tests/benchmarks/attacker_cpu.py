@@ -14,6 +14,7 @@ from attacker.duration import Duration
 from attacker.gob import read_gob
 from attacker.plan import Shard
 from attacker.rate import Rate
+from attacker.sending import Sending
 from attacker.targets import Target
 from attacker.trivial_server import cpu_ns_of
 from attacker.vegeta import attack_command
@@ -86,6 +87,7 @@ def _shard(url: str) -> Shard:
         requests=_RATE_PER_S * _DURATION_S,
         delay_ns=0,
         timeout=Duration.of_seconds(5),
+        sending=Sending(max_workers=100),
     )
 
 

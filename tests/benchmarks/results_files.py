@@ -35,7 +35,7 @@ _TIMESTAMP, _SEQ = "timestamp", "seq"
 @contextmanager
 def trivial_server() -> Iterator[str]:
     """Run the server that calibration attacks; yields its URL."""
-    with _serving([PYTHON, "-m", "attacker.trivial_server"]) as url:
+    with _serving([PYTHON, "-m", "attacker.trivial_server", "--until-eof"]) as url:
         yield url
 
 
@@ -83,7 +83,7 @@ def size_of(file: Path) -> int:
 @contextmanager
 def _serving(command: list[str]) -> Iterator[str]:
     """Run a server; yields where it serves, which it prints."""
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as serving:
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as serving:
         assert serving.stdout is not None
         try:
             yield serving.stdout.readline().strip()

@@ -53,7 +53,7 @@ def ready(
                 alive()
                 if time.monotonic() > until:
                     raise RunBrokenError(
-                        f"{target.name}: {target.method} {target.url} was not ready within {timeout_s:g} s: {trouble}; "
+                        f"{target.name}: {target.method} {target.url} was not ready within {timeout_s:.3g} s: {trouble}; "
                         "start the API, or give a longer ready_timeout"
                     )
                 stop.wait(_POLL_S)
