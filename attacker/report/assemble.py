@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 from attacker.plan import Shard
 from attacker.report.figures import Figures, Judged, Report, Run, TargetFigures
+from attacker.report.measured import Measured
+from attacker.report.measuring import Reader, measure
 from attacker.report.objectives import OVERALL, Objective, judge
 from attacker.report.omission import why_they_differ
-from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
+from attacker.report.reading import Here
+from attacker.report.sample import MeasuredShard, Sample
+from attacker.report.statistics import figures_of
 from attacker.report.validity import ShardState, doubts_on_origins, doubts_on_shard, doubts_on_target
 from attacker.report.verdict import verdict
-from attacker.results import Results
+from attacker.rows import Rows
 
 __all__ = ["FoundShard", "assemble"]
 
@@ -21,14 +25,14 @@ class FoundShard:
 
     shard: Shard
     state: ShardState
-    results: Results
+    rows: Rows
 
     @property
     def measured(self) -> MeasuredShard:
         """Its rows, with what its plan says of them."""
         evidence = self.state.evidence
         return MeasuredShard(
-            results=self.results,
+            rows=self.rows,
             warmup_requests=self.shard.warmup_requests,
             interval_ns=self.shard.rate.interval_ns,
             delay_ns=self.shard.delay_ns,
@@ -43,7 +47,8 @@ def assemble(
     *,
     simultaneous: bool,
     doubts: Sequence[str] = (),
-) -> tuple[Report, dict[str, Sample]]:
+    reader: Callable[[Sequence[Sample]], Reader] = Here,
+) -> tuple[Report, dict[str, Measured]]:
     """Compute every figure, judge every objective, and decide.
 
     Args:
@@ -52,14 +57,19 @@ def assemble(
         objectives: what must hold.
         simultaneous: all targets were to start at one instant, so that their skew means something.
         doubts: what is known already to be wrong with the measurement.
+        reader: reads the rows of the targets.
 
     Returns:
-        The report, and each target's rows for its plots.
+        The report, and what was measured of each target, for its plots.
+
+    Raises:
+        RunBrokenError: rows that were found cannot be read.
     """
     by_target = _grouped(found)
-    samples = {name: _sample(shards) for name, shards in by_target.items()}
-    figures = {name: _figures(samples[name], shards) for name, shards in by_target.items()}
-    whole = Sample.joined(list(samples.values()), simultaneous=simultaneous)
+    samples = [_sample(shards) for shards in by_target.values()]
+    each, whole = measure(samples, reader(samples), simultaneous=simultaneous)
+    measured = dict(zip(by_target, each, strict=True))
+    figures = {name: _figures(measured[name], shards) for name, shards in by_target.items()}
     overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
@@ -78,7 +88,7 @@ def assemble(
         overall=overall,
         overall_objectives=judged_overall,
     )
-    return report, samples
+    return report, measured
 
 
 def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:
@@ -89,13 +99,12 @@ def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:
 
 
 def _sample(shards: Sequence[FoundShard]) -> Sample:
-    is_success: Callable[[int], bool] = shards[0].shard.target.is_success
-    present = [one.measured for one in shards if one.state.evidence is not None]
-    return sample_of(present, is_success=is_success)
+    present = tuple(one.measured for one in shards if one.state.evidence is not None)
+    return Sample(shards=present, is_success=shards[0].shard.target.is_success)
 
 
-def _figures(sample: Sample, shards: Sequence[FoundShard]) -> Figures:
-    figures = figures_of(sample, expected=_expected(shards))
+def _figures(measured: Measured, shards: Sequence[FoundShard]) -> Figures:
+    figures = figures_of(measured, expected=_expected(shards))
     is_cut = any(one.state.evidence.cut_bodies for one in shards if one.state.evidence)
     return figures.model_copy(update={"bytes_in": None}) if is_cut else figures
 

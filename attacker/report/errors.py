@@ -1,5 +1,6 @@
 """Errors in classes that a person can act on: what went wrong, on whose side, and one example for all of a class."""
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,10 +10,13 @@ from enum import StrEnum
 __all__ = [
     "ClassCount",
     "ErrorClass",
+    "Failure",
     "Fault",
     "class_of",
     "count_by_class",
+    "failure_of",
     "fault_of",
+    "in_classes",
     "meaning_of",
     "normalise_error",
 ]
@@ -96,6 +100,10 @@ _NEAR_END = re.compile(r"\b((?:tcp|udp)[46]? )(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a
 _STREAM = re.compile(r"\b(stream ID |LastStreamID=)\d+")
 
 
+Failure = tuple[ErrorClass, str]
+"""What went wrong with a request: its class, and the text without the attacker's own ports."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassCount:
     """How many requests failed in one way, and one of their texts."""
@@ -139,10 +147,23 @@ def count_by_class(failures: Iterable[tuple[str, int, int]]) -> tuple[ClassCount
     Returns:
         Each class with the most frequent of its texts, the attacker's own ports left out.
     """
-    texts: dict[ErrorClass, Counter[str]] = {}
+    counts: Counter[Failure] = Counter()
     for text, status, times in failures:
-        example = normalise_error(text) or _without_text(status)
-        texts.setdefault(class_of(text, status), Counter())[example] += times
+        counts[failure_of(text, status)] += times
+    return in_classes(counts)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def failure_of(text: str, status: int) -> Failure:
+    """Tell the class of a request that did not succeed, and its text without what differs from one to the next."""
+    return class_of(text, status), normalise_error(text) or _without_text(status)
+
+
+def in_classes(counts: Mapping[Failure, int]) -> tuple[ClassCount, ...]:
+    """Put counted failures into their classes, as `count_by_class` does."""
+    texts: dict[ErrorClass, Counter[str]] = {}
+    for (kind, example), times in counts.items():
+        texts.setdefault(kind, Counter())[example] += times
     counted = (
         ClassCount(kind, found.total(), min(found, key=lambda one: (-found[one], one))) for kind, found in texts.items()
     )

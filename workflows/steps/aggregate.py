@@ -27,7 +27,7 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         doubts: what is known already to be wrong with the measurement.
     """
     found = [find_shard(folder, shard, run=run.id) for shard in shards]
-    report, samples = assemble(
+    report, measured = assemble(
         run,
         found,
         loadtest.parsed_objectives,
@@ -35,7 +35,7 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         doubts=doubts,
     )
     (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    plots = {name: plots_of(sample, name=name) for name, sample in samples.items()}
+    plots = {name: plots_of(one, name=name) for name, one in measured.items()}
     (folder / "report.html").write_text(render_html(report, plots), encoding="utf-8")
     (folder / "report.md").write_text(render_markdown(report), encoding="utf-8")
     (folder / "junit.xml").write_text(render_junit(report), encoding="utf-8")

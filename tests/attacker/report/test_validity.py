@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacker.report.figures import Figures
-from attacker.report.statistics import figures_of, sample_of
+from attacker.report.statistics import figures_of
 from attacker.report.validity import ShardState, doubts_on_origins, doubts_on_shard, doubts_on_target
-from tests.attacker.building import MS, a_measured_shard, an_evidence, rows
+from tests.attacker.building import MS, a_measured_shard, an_evidence, measured_of, rows
 
 
 def a_state(*, trouble: str | None = None, **evidence: Any) -> ShardState:
@@ -15,7 +15,7 @@ def a_state(*, trouble: str | None = None, **evidence: Any) -> ShardState:
 
 
 def the_figures(sent: int, *, expected: int | None = 100) -> Figures:
-    return figures_of(sample_of([a_measured_shard(rows([MS] * sent))]), expected=expected)
+    return figures_of(measured_of([a_measured_shard(rows([MS] * sent))]), expected=expected)
 
 
 def test_a_healthy_shard_is_not_doubted() -> None:
@@ -125,7 +125,7 @@ def test_a_share_of_what_was_sent_never_reads_as_more_than_it_is(sent: int) -> N
 
 
 def test_requests_that_are_there_twice_are_doubted() -> None:
-    twice = figures_of(sample_of([a_measured_shard(rows([MS] * 50))] * 2), expected=100)
+    twice = figures_of(measured_of([a_measured_shard(rows([MS] * 50))] * 2), expected=100)
 
     assert doubts_on_target("get-health", twice) == ("get-health: 50 requests are in the results twice",)
 

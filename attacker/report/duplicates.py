@@ -1,0 +1,182 @@
+"""Rows that say what another row has said, counted exactly in bounded memory, over all shards of a target.
+
+A row is a duplicate that has the moment, the place in the schedule and the latency of another one; of millions of
+requests, two shards do send their n-th in the same nanosecond. A Bloom filter tells nearly all rows that are alone; the
+others, which are few, are picked out in a second reading, and compared.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from attacker.report.loops import mix, notice_twice, pick_known, remember
+from attacker.report.outline import Span
+from attacker.report.sample import Sample
+from attacker.report.sweeping import each
+from attacker.results import Ints
+from attacker.rows import Rows
+
+__all__ = ["ALWAYS", "Window", "count_duplicates"]
+
+_COLUMNS = ("timestamp_ns", "seq", "latency_ns")
+_BITS_A_ROW = 10
+_MOST_BITS = 1 << 30
+_FEWEST_BITS = 1 << 16
+_MOST_SUSPECTS = 1 << 20
+_LAST_KEY = (1 << 64) - 1
+
+Keys = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time: rows that were sent in it are looked at. Windows that do not overlap can be counted apart."""
+
+    from_ns: int
+    until_ns: int
+    """The first moment that is no longer in it."""
+
+    def is_around(self, span: Span) -> bool:
+        """Is all of a span in it?"""
+        return span.first is None or span.last is None or (self.from_ns <= span.first and span.last < self.until_ns)
+
+    def touches(self, span: Span) -> bool:
+        """Can a row of this span be in it?"""
+        return (
+            not (span.first is None or span.last is None) and self.from_ns <= span.last and span.first < self.until_ns
+        )
+
+
+ALWAYS = Window(-(1 << 63), 1 << 63)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A piece of a shard, and what target it is of."""
+
+    rows: Rows
+    piece: int
+    target: int
+    window: Window
+
+    def read(self) -> tuple[Ints, Ints, Ints, Keys]:
+        """Give the three columns of the rows in the window, and a key of each row."""
+        piece = self.rows.piece(self.piece, _COLUMNS)
+        columns = [piece[name] for name in _COLUMNS]
+        if self.window != ALWAYS:
+            inside = (columns[0] >= self.window.from_ns) & (columns[0] < self.window.until_ns)
+            columns = [column[inside] for column in columns]
+        keys = np.empty(len(columns[0]), np.uint64)
+        timestamp_ns, seq, latency_ns = columns
+        mix(timestamp_ns, seq, latency_ns, np.uint64(self.target), keys)
+        return timestamp_ns, seq, latency_ns, keys
+
+
+def count_duplicates(
+    samples: Sequence[Sample], rows: int, *, window: Window = ALWAYS, spans: Sequence[Sequence[Span]] | None = None
+) -> tuple[int, ...]:
+    """Count each target's duplicates among the rows that were sent in a window.
+
+    Args:
+        samples: the targets, with all of their shards.
+        rows: how many rows are in the window, or more.
+        window: where to look.
+        spans: when the rows of each target's shards were sent: a shard that has none in the window is not read.
+    """
+    works = [
+        _Work(shard.rows, piece, target, window)
+        for target, sample in enumerate(samples)
+        for number, shard in enumerate(sample.shards)
+        if spans is None or window.touches(spans[target][number])
+        for piece in range(shard.rows.pieces)
+    ]
+    counts = np.zeros(len(samples), np.int64)
+    least = 0
+    while least <= _LAST_KEY:
+        # Of more rows than the filter has room for, only those with the lower keys are looked at, then the others.
+        turns = max(1, -(-rows * _BITS_A_ROW // (2 * _MOST_BITS)))
+        suspects = _Suspects(least, min(_LAST_KEY, least + (1 << 64) // turns), rows // turns)
+        each(works, suspects.notice, object)
+        if len(suspects.keys):
+            counts += _counted(works, suspects.keys, len(samples))
+        least = suspects.most + 1
+    return tuple(counts.tolist())
+
+
+class _Suspects:
+    """Keys from `least` to `most` that are there twice, or seem to be."""
+
+    def __init__(self, least: int, most: int, rows: int) -> None:
+        bits = min(_MOST_BITS, max(_FEWEST_BITS, 1 << (rows * _BITS_A_ROW - 1).bit_length()))
+        self.most = most
+        self._least = least
+        self._filter = np.zeros(bits // 64, np.uint64)
+        self._found: list[Keys] = []
+        self._lock = threading.Lock()
+
+    def notice(self, _: object, work: _Work) -> None:
+        """Look at a piece."""
+        keys = work.read()[3]
+        found = np.empty(len(keys), np.uint64)
+        with self._lock:
+            noticed = notice_twice(keys, np.uint64(self._least), np.uint64(self.most), self._filter, found)
+            if noticed:
+                self._found.append(found[:noticed].copy())
+                self._shrink()
+
+    @property
+    def keys(self) -> Keys:
+        """Each once."""
+        return np.unique(np.concatenate(self._found)) if self._found else np.empty(0, np.uint64)
+
+    def _shrink(self) -> None:
+        """Leave the upper keys for another turn where there are too many."""
+        if sum(map(len, self._found)) <= 2 * _MOST_SUSPECTS:
+            return
+        keys = self.keys
+        if len(keys) > _MOST_SUSPECTS:
+            self.most = int(keys[_MOST_SUSPECTS - 1])
+            keys = keys[:_MOST_SUSPECTS]
+        self._found = [keys]
+
+
+@dataclass(slots=True)
+class _Compared:
+    """Rows with suspected keys: how many, and each that differs from the others once."""
+
+    counts: Ints
+    different: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def merge(self) -> None:
+        """Keep each row once."""
+        if self.different:
+            self.different = [np.unique(np.concatenate(self.different, axis=1), axis=1)]
+
+
+def _counted(works: Sequence[_Work], keys: Keys, targets: int) -> Ints:
+    table = np.zeros(1 << (2 * len(keys) - 1).bit_length(), np.uint64)
+    remember(keys, table)
+    both = each(works, partial(_compare, table), lambda: _Compared(np.zeros(targets, np.int64)))
+    whole = _Compared(
+        sum((one.counts for one in both), np.zeros(targets, np.int64)), [d for one in both for d in one.different]
+    )
+    whole.merge()
+    different = np.bincount(whole.different[0][0], minlength=targets) if whole.different else 0
+    return whole.counts - different
+
+
+def _compare(table: Keys, compared: _Compared, work: _Work) -> None:
+    timestamp_ns, seq, latency_ns, keys = work.read()
+    numbers = np.empty(len(keys), np.int64)
+    chosen = numbers[: pick_known(keys, table, numbers)]
+    if not len(chosen):
+        return
+    compared.counts[work.target] += len(chosen)
+    target = np.full(len(chosen), work.target, np.int64)
+    compared.different.append(np.stack([target, timestamp_ns[chosen], seq[chosen], latency_ns[chosen]]))
+    if sum(one.shape[1] for one in compared.different) > 2 * _MOST_SUSPECTS:
+        compared.merge()
