@@ -77,7 +77,11 @@ class ParquetRows:
         """Read one piece. Raises RunBrokenError where its bytes are damaged."""
         import polars as pl  # noqa: PLC0415
 
-        wanted = pl.scan_parquet(self.file, glob=False).select(columns).slice(index * PIECE_ROWS, PIECE_ROWS)
+        wanted = (
+            pl.scan_parquet(self.file, glob=False, parallel="none", use_statistics=False)
+            .select(columns)
+            .slice(index * PIECE_ROWS, PIECE_ROWS)
+        )
         try:
             frame = wanted.collect()
             numbers = {name: _as_numbers(frame[name]) for name in columns if name in _NUMBERS}

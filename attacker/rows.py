@@ -11,7 +11,7 @@ from attacker.results import Ints, Results, Text
 
 __all__ = ["PIECE_ROWS", "HeldRows", "Piece", "Rows"]
 
-PIECE_ROWS = 1 << 18
+PIECE_ROWS = 1 << 17
 """How many rows a piece has at most: a few megabytes."""
 
 Flags = npt.NDArray[np.bool_]
@@ -53,6 +53,7 @@ class HeldRows:
     """Rows that are in memory."""
 
     results: Results
+    piece_rows: int = PIECE_ROWS
 
     def first(self) -> Iterator[Piece]:
         """Give all pieces in order."""
@@ -61,11 +62,11 @@ class HeldRows:
     @property
     def pieces(self) -> int:
         """How many pieces there are."""
-        return -(-len(self.results) // PIECE_ROWS)
+        return -(-len(self.results) // self.piece_rows)
 
     def piece(self, index: int, columns: Collection[str]) -> Piece:  # noqa: ARG002  (all are there already)
         """Give one piece, with all columns."""
-        return piece_of(self.results[index * PIECE_ROWS : (index + 1) * PIECE_ROWS])
+        return piece_of(self.results[index * self.piece_rows : (index + 1) * self.piece_rows])
 
 
 def piece_of(results: Results) -> Piece:

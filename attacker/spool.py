@@ -8,6 +8,7 @@ import io
 import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
@@ -20,6 +21,7 @@ from attacker.rows import Piece, piece_of
 __all__ = ["SpooledGob"]
 
 _MOST_IN_MEMORY_BYTES = 1 << 26
+_AHEAD = 2
 _KEPT: dict[str, np.dtype[np.signedinteger[Any] | np.unsignedinteger[Any]]] = {
     "timestamp_ns": np.dtype(np.int64),
     "seq": np.dtype(np.int64),
@@ -61,8 +63,7 @@ class SpooledGob:
         """
         with self._open() as stream:
             reader = GobReader(stream, self._name)
-            for results in reader.batches():
-                piece = piece_of(results)
+            for piece in _read_ahead(map(piece_of, reader.batches())):
                 self._keep(piece)
                 yield piece
             self.trailing_bytes = reader.trailing_bytes
@@ -101,3 +102,12 @@ class SpooledGob:
             self._spool.seek(begin)
             cast("io.RawIOBase", self._spool).readinto(column.data)
         return column
+
+
+def _read_ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Let a thread of its own decode the next pieces while one is used."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting = [reader.submit(next, pieces, None) for _ in range(_AHEAD)]
+        while (piece := waiting.pop(0).result()) is not None:
+            waiting.append(reader.submit(next, pieces, None))
+            yield piece

@@ -16,7 +16,7 @@ from attacker.report.validity import ShardState, doubts_on_origins, doubts_on_sh
 from attacker.report.verdict import verdict
 from attacker.rows import Rows
 
-__all__ = ["FoundShard", "assemble"]
+__all__ = ["FoundShard", "assemble", "samples_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def assemble(
         RunBrokenError: rows that were found cannot be read.
     """
     by_target = _grouped(found)
-    samples = [_sample(shards) for shards in by_target.values()]
+    samples = samples_of(found)
     each, whole = measure(samples, reader(samples), simultaneous=simultaneous)
     measured = dict(zip(by_target, each, strict=True))
     figures = {name: _figures(measured[name], shards) for name, shards in by_target.items()}
@@ -89,6 +89,11 @@ def assemble(
         overall_objectives=judged_overall,
     )
     return report, measured
+
+
+def samples_of(found: Sequence[FoundShard]) -> list[Sample]:
+    """Give each target's shards that left evidence, in the plan's order."""
+    return [_sample(shards) for shards in _grouped(found).values()]
 
 
 def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:

@@ -6,7 +6,7 @@ others, which are few, are picked out in a second reading, and compared.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.report.loops import mix, notice_twice, pick_known, remember
-from attacker.report.outline import Span
+from attacker.report.outline import Outline, Span
 from attacker.report.sample import Sample
 from attacker.report.sweeping import each
 from attacker.results import Ints
@@ -40,15 +40,18 @@ class Window:
     until_ns: int
     """The first moment that is no longer in it."""
 
-    def is_around(self, span: Span) -> bool:
-        """Is all of a span in it?"""
-        return span.first is None or span.last is None or (self.from_ns <= span.first and span.last < self.until_ns)
-
     def touches(self, span: Span) -> bool:
         """Can a row of this span be in it?"""
-        return (
-            not (span.first is None or span.last is None) and self.from_ns <= span.last and span.first < self.until_ns
-        )
+        if span.first is None or span.last is None:
+            return False
+        return self.from_ns <= span.last and span.first < self.until_ns
+
+    def share_of(self, span: Span) -> float:
+        """Tell how much of a span is in it."""
+        if span.first is None or span.last is None or not self.touches(span):
+            return 0.0
+        inside_ns = min(self.until_ns, span.last + 1) - max(self.from_ns, span.first)
+        return inside_ns / (span.last + 1 - span.first)
 
 
 ALWAYS = Window(-(1 << 63), 1 << 63)
@@ -77,23 +80,23 @@ class _Work:
 
 
 def count_duplicates(
-    samples: Sequence[Sample], rows: int, *, window: Window = ALWAYS, spans: Sequence[Sequence[Span]] | None = None
+    samples: Sequence[Sample], outlines: Mapping[tuple[int, int], Outline], *, window: Window = ALWAYS
 ) -> tuple[int, ...]:
     """Count each target's duplicates among the rows that were sent in a window.
 
     Args:
         samples: the targets, with all of their shards.
-        rows: how many rows are in the window, or more.
+        outlines: of each target's shards; one that sent nothing in the window is not read.
         window: where to look.
-        spans: when the rows of each target's shards were sent: a shard that has none in the window is not read.
     """
     works = [
         _Work(shard.rows, piece, target, window)
         for target, sample in enumerate(samples)
         for number, shard in enumerate(sample.shards)
-        if spans is None or window.touches(spans[target][number])
+        if window.touches(outlines[target, number].moments_ns)
         for piece in range(shard.rows.pieces)
     ]
+    rows = int(sum(one.rows * window.share_of(one.moments_ns) for one in outlines.values()))
     counts = np.zeros(len(samples), np.int64)
     least = 0
     while least <= _LAST_KEY:
@@ -111,7 +114,7 @@ class _Suspects:
     """Keys from `least` to `most` that are there twice, or seem to be."""
 
     def __init__(self, least: int, most: int, rows: int) -> None:
-        bits = min(_MOST_BITS, max(_FEWEST_BITS, 1 << (rows * _BITS_A_ROW - 1).bit_length()))
+        bits = min(_MOST_BITS, max(_FEWEST_BITS, 1 << (rows * _BITS_A_ROW).bit_length()))
         self.most = most
         self._least = least
         self._filter = np.zeros(bits // 64, np.uint64)
@@ -154,7 +157,14 @@ class _Compared:
     def merge(self) -> None:
         """Keep each row once."""
         if self.different:
-            self.different = [np.unique(np.concatenate(self.different, axis=1), axis=1)]
+            self.different = [_distinct(np.concatenate(self.different, axis=1))]
+
+
+def _distinct(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    ordered = rows[:, np.lexsort(rows)]
+    new = np.ones(ordered.shape[1], np.bool_)
+    new[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
+    return ordered[:, new]
 
 
 def _counted(works: Sequence[_Work], keys: Keys, targets: int) -> Ints:

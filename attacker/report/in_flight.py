@@ -67,7 +67,9 @@ def _sorted(parts: list[Ints]) -> Ints:
 class InFlightSearch:
     """A search for the most that were under way in one series of starts and ends."""
 
-    def __init__(self, cells: Cells, starts: Counts, ends: Counts, ended_before: int) -> None:
+    def __init__(
+        self, cells: Cells, starts: Counts, ends: Counts, ended_before: int, *, room: int = _MOST_MOMENTS
+    ) -> None:
         """Begin with the counts by cell.
 
         Args:
@@ -75,15 +77,19 @@ class InFlightSearch:
             starts: a count a cell.
             ends: a count a cell.
             ended_before: requests that ended before the first cell, as only damaged files have them.
+            room: how many starts and ends a look may hold.
         """
         under_way = np.cumsum(starts.astype(np.int64) - ends) - ended_before
-        self._cells = cells
-        self._counts = starts.astype(np.int64) + ends
-        self._at_begin = under_way - starts + ends
-        self._most_within = self._at_begin + starts
         has_starts = starts > 0
         self.most = int(under_way[has_starts].max()) if has_starts.any() else 0
-        self._is_open = has_starts
+        self._cells = cells
+        self._room = room
+        most_within = under_way + ends
+        self._open = np.flatnonzero(has_starts & (most_within > self.most))
+        """Cells that can hold more; what follows is of these."""
+        self._most_within = most_within[self._open]
+        self._at_begin = self._most_within - starts[self._open]
+        self._counts = starts[self._open].astype(np.int64) + ends[self._open]
         self.cells = self._choose()
         """Those to look into next."""
 
@@ -100,15 +106,15 @@ class InFlightSearch:
         # Of each start: how many started until it, and how many had ended until then, in its own cell.
         started = np.arange(1, len(starts) + 1) - np.searchsorted(cell, cell, side="left")
         ended = np.searchsorted(ends, starts, side="right") - np.searchsorted(cell_of_end, cell, side="left")
-        under_way = self._at_begin[cell] + started - ended
+        under_way = self._at_begin[np.searchsorted(self._open, cell)] + started - ended
         self.most = max(self.most, int(under_way.max()))
-        self._is_open[self.cells] = False
+        still = ~np.isin(self._open, self.cells) & (self._most_within > self.most)
+        self._open, self._counts = self._open[still], self._counts[still]
+        self._most_within, self._at_begin = self._most_within[still], self._at_begin[still]
         self.cells = self._choose()
 
     def _choose(self) -> Ints:
         """Choose the most promising of the cells that can still hold more, as many as can be looked into at once."""
-        self._is_open &= self._most_within > self.most
-        open_cells = np.flatnonzero(self._is_open)
-        by_promise = open_cells[np.argsort(-self._most_within[open_cells], kind="stable")]
-        fitting = int(np.searchsorted(np.cumsum(self._counts[by_promise]), _MOST_MOMENTS, side="right"))
-        return np.sort(by_promise[: max(1, fitting)])
+        by_promise = np.argsort(-self._most_within, kind="stable")
+        fitting = int(np.searchsorted(np.cumsum(self._counts[by_promise]), self._room, side="right"))
+        return np.sort(self._open[by_promise[: max(1, fitting)]])

@@ -19,11 +19,11 @@ from attacker.report.sample import MeasuredShard, Sample
 from attacker.results import Ints
 from attacker.rows import Piece
 
-__all__ = ["KINDS", "Closer", "Question", "Scale", "ShardPiece", "Spread"]
+__all__ = ["KINDS", "Closer", "Lookup", "Question", "Scale", "ShardPiece", "Spread"]
 
 KINDS = 3
 """A target has three series of values: latency, corrected latency, lag."""
-_COLUMNS = ("timestamp_ns", "seq", "code", "latency_ns")
+_COLUMNS = ("timestamp_ns", "seq", "latency_ns", "code")
 _NOTHING_YET = (np.iinfo(np.int64).max, np.iinfo(np.int64).min, 0, 0)
 
 
@@ -65,10 +65,15 @@ class _Values:
     bucket: Ints
     failed: Ints
 
+    @property
+    def in_buckets(self) -> Ints:
+        """The latency that is drawn over time: corrected where that is known."""
+        return self.kinds[1 if len(self.kinds) > 1 else 0]
+
 
 def _values_of(work: ShardPiece, scale: Scale) -> _Values:
     piece = work.shard.rows.piece(work.piece, _COLUMNS)
-    timestamp_ns, seq, code, latency_ns = _counted(piece, work.shard.warmup_requests)
+    timestamp_ns, seq, latency_ns, code = _counted(piece, work.shard.warmup_requests)
     buckets, origin_ns = scale.buckets[work.target], scale.origins_ns[work.target][work.number]
     assert buckets is not None  # noqa: S101  (a target of which there is a piece has rows)
     if work.sample.is_scheduled and work.shard.interval_ns is not None and origin_ns is not None:
@@ -95,31 +100,43 @@ def _counted(piece: Piece, warmup_requests: int) -> Sequence[Ints]:
     return [column[counted] for column in columns]
 
 
+@dataclass(slots=True, kw_only=True)
 class Spread:
     """How values and moments are spread over wide bins and cells."""
 
-    def __init__(self, scale: Scale) -> None:
-        targets = len(scale.buckets)
-        self._scale = scale
-        self.counts = np.zeros((KINDS * targets, loops.bins(scale.bits)), np.int64)
-        self.facts = np.tile(np.array(_NOTHING_YET, np.int64), (KINDS * targets, 1))
-        """Of each series: smallest, largest, sum of the upper 32 bits, sum of the lower ones."""
-        self.bucket_counts = np.zeros((MOST_BUCKETS * targets, loops.bins(scale.bucket_bits)), np.int64)
-        self.bucket_facts = np.tile(np.array(_NOTHING_YET[:3], np.int64), (MOST_BUCKETS * targets, 1))
-        """Of each bucket: smallest, largest, failed requests."""
-        self.starts = np.zeros((targets, scale.cells.number), np.int32)
-        self.ends = np.zeros((targets, scale.cells.number), np.int32)
-        self.ended_before = np.zeros(targets, np.int64)
+    counts: Ints
+    facts: Ints
+    """Of each series: smallest, largest, sum of the upper 32 bits, sum of the lower ones."""
+    bucket_counts: Ints
+    bucket_facts: Ints
+    """Of each bucket: smallest, largest, failed requests."""
+    starts: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int32]
+    ended_before: Ints
 
-    def take(self, work: ShardPiece) -> None:
+    @classmethod
+    def nothing(cls, scale: Scale) -> "Spread":
+        """Begin to count."""
+        targets = len(scale.buckets)
+        return cls(
+            counts=np.zeros((KINDS * targets, loops.bins(scale.bits)), np.int64),
+            facts=np.tile(np.array(_NOTHING_YET, np.int64), (KINDS * targets, 1)),
+            bucket_counts=np.zeros((MOST_BUCKETS * targets, loops.bins(scale.bucket_bits)), np.int64),
+            bucket_facts=np.tile(np.array(_NOTHING_YET[:3], np.int64), (MOST_BUCKETS * targets, 1)),
+            starts=np.zeros((targets, scale.cells.number), np.int32),
+            ends=np.zeros((targets, scale.cells.number), np.int32),
+            ended_before=np.zeros(targets, np.int64),
+        )
+
+    def take(self, scale: Scale, work: ShardPiece) -> None:
         """Count a piece."""
-        values, scale = _values_of(work, self._scale), self._scale
+        values = _values_of(work, scale)
         for kind, of_kind in enumerate(values.kinds):
             series = KINDS * work.target + kind
             loops.tally(of_kind, scale.bits, self.counts[series], self.facts[series])
         of_target = slice(MOST_BUCKETS * work.target, MOST_BUCKETS * (work.target + 1))
         loops.tally_by_bucket(
-            values.kinds[1 if len(values.kinds) > 1 else 0],
+            values.in_buckets,
             values.bucket,
             values.failed,
             scale.bucket_bits,
@@ -162,34 +179,72 @@ class Question:
         return len(self.scale.buckets)
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """A question in the form that it is looked up by."""
+@dataclass(slots=True)
+class Closer:
+    """What lies where a question asks."""
 
-    first: npt.NDArray[np.int32]
-    slots: tuple[npt.NDArray[np.generic], ...]
-    bucket_first: npt.NDArray[np.int32]
-    bucket_slots: tuple[npt.NDArray[np.generic], ...]
-    asked: frozenset[int]
-    """The series that have slots."""
-    chosen: tuple[npt.NDArray[np.bool_] | None, ...]
+    found: Found
+    bucket_found: Found
+    moments: tuple[Moments, ...]
 
     @classmethod
-    def of(cls, question: Question) -> "Places":
-        """Make it of a question."""
+    def nothing(cls, question: Question) -> "Closer":
+        """Begin to look."""
+        moments = tuple(Moments() for _ in question.chosen)
+        return cls(Found.nothing(question.slots), Found.nothing(question.bucket_slots), moments)
+
+    def join(self, other: "Closer") -> None:
+        """Add what was found in other rows."""
+        self.found.join(other.found)
+        self.bucket_found.join(other.bucket_found)
+        for mine, others in zip(self.moments, other.moments, strict=True):
+            mine.join(others)
+
+
+class Lookup:
+    """A question in the form that it is looked up by."""
+
+    def __init__(self, question: Question) -> None:
         scale = question.scale
-        first, slots = slot_table(question.slots, KINDS * (question.targets + 1), loops.bins(scale.bits))
-        bucket_first, bucket_slots = slot_table(
+        series = KINDS * (question.targets + 1)
+        self._question = question
+        self._first, self._slots = slot_table(question.slots, series, loops.bins(scale.bits))
+        self._bucket_first, self._bucket_slots = slot_table(
             question.bucket_slots, MOST_BUCKETS * question.targets, loops.bins(scale.bucket_bits)
         )
-        return cls(
-            first,
-            slots,
-            bucket_first,
-            bucket_slots,
-            frozenset(question.slots.series.tolist()),
-            tuple(_marked(cells, scale.cells.number) for cells in question.chosen),
-        )
+        self._asked = frozenset(question.slots.series.tolist())
+        self._chosen = tuple(_marked(cells, scale.cells.number) for cells in question.chosen)
+
+    def take(self, closer: Closer, work: ShardPiece) -> None:
+        """Look at a piece."""
+        values = _values_of(work, self._question.scale)
+        out = np.empty((2, max(1, len(values.starts_ns))), np.int64)
+        self._take_values(closer.found, work.target, values, out)
+        if len(self._question.bucket_slots):
+            self._take_buckets(closer.bucket_found, work.target, values, out)
+        self._take_moments(closer.moments, work.target, values)
+
+    def _take_values(self, found: Found, target: int, values: _Values, out: Ints) -> None:
+        """Look at each kind of value for the target's own ranks, and for those of all together."""
+        question, bits = self._question, self._question.scale.bits
+        for kind, of_kind in enumerate(values.kinds):
+            for series in {KINDS * target + kind, KINDS * question.targets + kind} & self._asked:
+                kept = loops.gather(of_kind, bits, self._first[series], self._slots, found.counts, out)
+                _keep(found, out, kept)
+
+    def _take_buckets(self, found: Found, target: int, values: _Values, out: Ints) -> None:
+        first = self._bucket_first[MOST_BUCKETS * target : MOST_BUCKETS * (target + 1)]
+        bits, slots = self._question.scale.bucket_bits, self._bucket_slots
+        kept = loops.gather_by_bucket(values.in_buckets, values.bucket, bits, first, slots, found.counts, out)
+        _keep(found, out, kept)
+
+    def _take_moments(self, moments: tuple[Moments, ...], target: int, values: _Values) -> None:
+        cells = self._question.scale.cells
+        for series in {target, self._question.targets}:
+            marks = self._chosen[series] if series < len(self._chosen) else None
+            if marks is not None:
+                moments[series].starts_ns.append(chosen_moments(values.starts_ns, cells, marks))
+                moments[series].ends_ns.append(chosen_moments(values.ends_ns, cells, marks))
 
 
 def _marked(cells: Ints, number: int) -> npt.NDArray[np.bool_] | None:
@@ -198,46 +253,6 @@ def _marked(cells: Ints, number: int) -> npt.NDArray[np.bool_] | None:
     marks = np.zeros(number, np.bool_)
     marks[cells] = True
     return marks
-
-
-class Closer:
-    """What lies where the question asks."""
-
-    def __init__(self, question: Question, places: Places | None = None) -> None:
-        self._question = question
-        self._places = Places.of(question) if places is None else places
-        self.found = Found.nothing(question.slots)
-        self.bucket_found = Found.nothing(question.bucket_slots)
-        self.moments = tuple(Moments() for _ in question.chosen)
-
-    def take(self, work: ShardPiece) -> None:
-        """Look at a piece."""
-        values, question, places = _values_of(work, self._question.scale), self._question, self._places
-        out = np.empty((2, max(1, len(values.starts_ns))), np.int64)
-        for kind, of_kind in enumerate(values.kinds):
-            for series in {KINDS * work.target + kind, KINDS * question.targets + kind} & places.asked:
-                bits, first = question.scale.bits, places.first[series]
-                kept = loops.gather(of_kind, bits, first, places.slots, self.found.counts, out)
-                _keep(self.found, out, kept)
-        if len(question.bucket_slots):
-            of_kind = values.kinds[1 if len(values.kinds) > 1 else 0]
-            first = places.bucket_first[MOST_BUCKETS * work.target : MOST_BUCKETS * (work.target + 1)]
-            bits, counts = question.scale.bucket_bits, self.bucket_found.counts
-            kept = loops.gather_by_bucket(of_kind, values.bucket, bits, first, places.bucket_slots, counts, out)
-            _keep(self.bucket_found, out, kept)
-        for series in {work.target, question.targets}:
-            marks = places.chosen[series] if series < len(places.chosen) else None
-            if marks is not None:
-                cells = question.scale.cells
-                self.moments[series].starts_ns.append(chosen_moments(values.starts_ns, cells, marks))
-                self.moments[series].ends_ns.append(chosen_moments(values.ends_ns, cells, marks))
-
-    def join(self, other: "Closer") -> None:
-        """Add what was found in other rows."""
-        self.found.join(other.found)
-        self.bucket_found.join(other.bucket_found)
-        for mine, others in zip(self.moments, other.moments, strict=True):
-            mine.join(others)
 
 
 def _keep(found: Found, out: Ints, kept: int) -> None:

@@ -5,7 +5,7 @@ them, be it by reading all rows itself or by putting together what others answer
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Protocol
@@ -14,27 +14,32 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.report.buckets import MOST_BUCKETS, Buckets, buckets_over
+from attacker.report.duplicates import ALWAYS, Window
 from attacker.report.errors import Failure
 from attacker.report.in_flight import InFlightSearch, cells_over
 from attacker.report.looks import KINDS, Closer, Question, Scale, Spread
 from attacker.report.measured import GRID, PERCENTILES, BucketValues, Measured, Ordered
 from attacker.report.outline import Outline, Span, success_table
-from attacker.report.ranks import RankSearch, most_bits, rank_of
+from attacker.report.ranks import RankSearch, WideCounts, most_bits, rank_of
 from attacker.report.sample import MeasuredShard, Sample
 from attacker.results import Ints
 
-__all__ = ["Reader", "measure"]
+__all__ = ["Outlines", "Place", "Reader", "measure"]
 
 _IN_A_BUCKET = (Fraction(50, 100), Fraction(99, 100))
 _OF_LAG = (PERCENTILES["p50"], PERCENTILES["p99"])
 _NO_RANKS = np.empty(0, np.int64)
 
+Place = tuple[int, int]
+"""A shard: the number of its target, and its own among that target's."""
+Outlines = Mapping[Place, Outline]
+
 
 class Reader(Protocol):
     """Who answers questions on all rows of all targets' shards."""
 
-    def outlines(self) -> Sequence[Sequence[Outline]]:
-        """Outline each target's shards, in their order; asked first."""
+    def outlines(self) -> Outlines:
+        """Outline each shard; asked first."""
 
     def spread(self, scale: Scale) -> Spread:
         """Count all rows in wide bins."""
@@ -42,8 +47,8 @@ class Reader(Protocol):
     def closer(self, question: Question) -> Closer:
         """Look closer at chosen bins and cells."""
 
-    def duplicates(self, outlines: Sequence[Sequence[Outline]]) -> Sequence[int]:
-        """Count each target's duplicates, over all of its shards."""
+    def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
+        """Count each target's duplicates among the rows that were sent in a window, over all of its shards."""
 
 
 def measure(
@@ -59,8 +64,11 @@ def measure(
     Raises:
         RunBrokenError: rows cannot be read.
     """
-    outlines = reader.outlines()
-    duplicates = reader.duplicates(outlines)
+    by_place = reader.outlines()
+    duplicates = reader.duplicates(by_place, ALWAYS)
+    outlines = [
+        [by_place[target, number] for number in range(len(sample.shards))] for target, sample in enumerate(samples)
+    ]
     outlined = [_outlined(*one) for one in zip(samples, outlines, duplicates, strict=True)]
     whole = _joined(outlined, simultaneous=simultaneous)
     if not whole.requests:
@@ -162,25 +170,20 @@ class _Searches:
 
     def __init__(self, targets: Sequence[Measured], whole: Measured, spread: Spread, scale: Scale) -> None:
         self._scale = scale
-        self._spread = spread
+        self._bucket_facts = spread.bucket_facts
         # Of a single target, all together is the same.
         self._measured = [*targets, whole] if len(targets) > 1 else list(targets)
         self._whole = whole
         self._facts = self._with_all(spread.facts)
+        counts = self._with_all(spread.counts, only_sums=True)
         self._ranks = RankSearch(
-            scale.bits,
+            WideCounts(scale.bits, counts, self._facts[:, 0], self._facts[:, 1]),
             [ranks for number in range(len(self._measured)) for ranks in self._wanted(number)],
-            self._with_all(spread.counts, only_sums=True),
-            self._facts[:, 0],
-            self._facts[:, 1],
         )
         self._sizes = spread.bucket_counts.sum(axis=1)
         self._bucket_ranks = RankSearch(
-            scale.bucket_bits,
+            WideCounts(scale.bucket_bits, spread.bucket_counts, spread.bucket_facts[:, 0], spread.bucket_facts[:, 1]),
             [_ranks(_IN_A_BUCKET, int(n)) for n in self._sizes],
-            spread.bucket_counts,
-            spread.bucket_facts[:, 0],
-            spread.bucket_facts[:, 1],
         )
         self._in_flight = [
             InFlightSearch(scale.cells, starts, ends, int(before))
@@ -246,7 +249,7 @@ class _Searches:
             return None
         rows = range(MOST_BUCKETS * number, MOST_BUCKETS * number + buckets.number)
         n = self._sizes[rows]
-        facts = self._spread.bucket_facts[rows]
+        facts = self._bucket_facts[rows]
         p50_ns, p99_ns = (np.array([self._value_in(row, share) for row in rows], np.int64) for share in _IN_A_BUCKET)
         return BucketValues(buckets=buckets, n=n, p50_ns=p50_ns, p99_ns=p99_ns, max_ns=facts[:, 1], failed=facts[:, 2])
 

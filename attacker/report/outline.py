@@ -9,7 +9,6 @@ import numpy.typing as npt
 from attacker.report.errors import Failure, failure_of
 from attacker.report.loops import mark_places
 from attacker.report.sample import MeasuredShard, Sample
-from attacker.report.sweeping import read_ahead
 from attacker.results import Ints, Text
 from attacker.rows import Piece
 
@@ -72,7 +71,7 @@ def success_table(is_success: Callable[[int], bool]) -> npt.NDArray[np.bool_]:
 def outline_of(shard: MeasuredShard, sample: Sample) -> Outline:
     """Read a shard for the first time. Raises RunBrokenError where its rows cannot be read."""
     outline, places, succeeds = Outline(), Places(), success_table(sample.is_success)
-    for piece in read_ahead(shard.rows.first()):
+    for piece in shard.rows.first():
         _take(outline, piece, shard, succeeds)
         places.mark(piece["seq"])
     outline.seq_gaps = places.gaps

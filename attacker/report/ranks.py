@@ -15,12 +15,35 @@ import numpy.typing as npt
 from attacker.report.loops import LARGE, LARGE_BITS
 from attacker.results import Ints
 
-__all__ = ["Found", "RankSearch", "Slots", "most_bits", "rank_of", "slot_table"]
+__all__ = ["Found", "RankSearch", "Room", "Slots", "WideCounts", "most_bits", "rank_of", "slot_table"]
 
 _MOST_COUNTERS = 1 << 21
 _COUNTERS_A_ROW = 16
 _FINEST_BITS = 12
-_MOST_KEPT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a look may hold."""
+
+    counters: int = _MOST_COUNTERS
+    kept: int = 1 << 20
+    """Values that are kept as they are."""
+
+
+_USUAL_ROOM = Room()
+
+
+@dataclass(frozen=True, slots=True)
+class WideCounts:
+    """How the values of some series are spread over wide bins."""
+
+    bits: int
+    counts: Ints
+    """int64[series, bins]."""
+    low: Ints
+    """The smallest value of each series."""
+    high: Ints
 
 
 def most_bits(series: int, rows: int) -> int:
@@ -98,21 +121,14 @@ class _Open:
 class RankSearch:
     """A search for the values of ranks, in several series at once."""
 
-    def __init__(self, bits: int, wanted: Sequence[Ints], counts: Ints, low: Ints, high: Ints) -> None:
-        """Begin with the counts in wide bins.
-
-        Args:
-            bits: of the bins.
-            wanted: the ranks of each series, from 1.
-            counts: int64[series, bins].
-            low: the smallest value of each series.
-            high: the largest.
-        """
+    def __init__(self, spread: WideCounts, wanted: Sequence[Ints], *, room: Room = _USUAL_ROOM) -> None:
+        """Begin with the counts in wide bins, and the ranks that are wanted of each series, from 1."""
         self._known: list[dict[int, int]] = [{} for _ in wanted]
-        parts = [_opened(bits, *one) for one in zip(range(len(wanted)), wanted, counts, low, high, strict=True)]
+        self._room = room
+        parts = [_opened(spread, series, ranks) for series, ranks in enumerate(wanted)]
         columns = (np.concatenate([part[k] for part in parts] or [np.empty(0, np.int64)]) for k in range(7))
         self._open = self._settled(_Open(*columns))
-        self.slots = _slots_of(self._open)
+        self.slots = _slots_of(self._open, self._room)
 
     def learn(self, found: Found) -> None:
         """Take in what a look at all values found in the slots."""
@@ -135,7 +151,7 @@ class RankSearch:
             still.low[row] = low + (at << shift)
             still.high[row] = min(high, low + ((at + 1) << shift) - 1)
         self._open = self._settled(still)
-        self.slots = _slots_of(self._open)
+        self.slots = _slots_of(self._open, self._room)
 
     @property
     def is_over(self) -> bool:
@@ -170,18 +186,19 @@ def _changes(*columns: Ints) -> npt.NDArray[np.bool_]:
     return changes
 
 
-def _opened(bits: int, series: int, wanted: Ints, counts: Ints, low: Ints, high: Ints) -> tuple[Ints, ...]:
+def _opened(spread: WideCounts, series: int, wanted: Ints) -> tuple[Ints, ...]:
     """Find the bin of each wanted rank of one series, and what values it can hold."""
     ranks = np.unique(np.asarray(wanted, np.int64))
+    counts = spread.counts[series]
     ends = np.cumsum(counts)
     at = np.searchsorted(ends, ranks, side="left")
-    lows, highs = _limits(bits, at)
+    lows, highs = _limits(spread.bits, at)
     return (
         np.full(len(ranks), series, np.int64),
         ranks,
         at.astype(np.int64),
-        np.maximum(lows, low),
-        np.minimum(highs, high),
+        np.maximum(lows, spread.low[series]),
+        np.minimum(highs, spread.high[series]),
         ends[at] - counts[at],
         counts[at],
     )
@@ -201,14 +218,14 @@ def _limits(bits: int, bins: Ints) -> tuple[Ints, Ints]:
     )
 
 
-def _slots_of(rows: _Open) -> Slots:
+def _slots_of(rows: _Open, room: Room) -> Slots:
     """Make a slot of each range that holds an open rank: the least populated keep their values, the others count."""
     new = _changes(rows.series, rows.low)
     low, high, count = rows.low[new], rows.high[new], rows.count[new]
     keeps = np.zeros(len(low), np.bool_)
     by_count = np.argsort(count, kind="stable")
-    keeps[by_count] = np.cumsum(count[by_count]) <= _MOST_KEPT
-    share = max(2, _MOST_COUNTERS // max(1, int((~keeps).sum())))
+    keeps[by_count] = np.cumsum(count[by_count]) <= room.kept
+    share = max(2, room.counters // max(1, int((~keeps).sum())))
     spans = [to - from_ for from_, to in zip(low.tolist(), high.tolist(), strict=True)]  # they may be beyond int64
     digits = np.array([span.bit_length() for span in spans], np.int64)
     shift = np.where(keeps, -1, np.maximum(0, digits - (share.bit_length() - 1)))

@@ -1,69 +1,72 @@
 """Reading rows for whoever measures them: all shards, or a share of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TypeVar
 
 from attacker.exits import LoadTestError
-from attacker.report.duplicates import ALWAYS, Window, count_duplicates
-from attacker.report.looks import Closer, Places, Question, Scale, ShardPiece, Spread
+from attacker.report.duplicates import Window, count_duplicates
+from attacker.report.looks import Closer, Lookup, Question, Scale, ShardPiece, Spread
+from attacker.report.measuring import Outlines, Place
 from attacker.report.outline import Outline, outline_of
 from attacker.report.sample import Sample
 from attacker.report.sweeping import each
 
 __all__ = ["Here"]
 
+Look = TypeVar("Look", Spread, Closer)
+
 
 class Here:
     """Reads rows in this process, by two threads."""
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self, samples: Sequence[Sample], *, share: Collection[Place] | None = None) -> None:
+        """Name what is to be read.
+
+        Args:
+            samples: all targets, with all of their shards.
+            share: the shards to answer for; without it, all.
+        """
+        every = ((target, number) for target, sample in enumerate(samples) for number in range(len(sample.shards)))
         self._samples = samples
+        self._share = tuple(place for place in every if share is None or place in share)
 
-    def outlines(self) -> Sequence[Sequence[Outline]]:
-        """Outline each target's shards, in their order."""
-        shards = [
-            (target, number) for target, sample in enumerate(self._samples) for number in range(len(sample.shards))
-        ]
-        made: dict[tuple[int, int], Outline | LoadTestError] = {}
+    def outlines(self) -> Outlines:
+        """Outline each shard of the share."""
+        made: dict[Place, Outline | LoadTestError] = {}
 
-        def outline(_: object, place: tuple[int, int]) -> None:
-            target, number = place
+        def outline(_: object, place: Place) -> None:
+            sample = self._samples[place[0]]
             try:
-                made[place] = outline_of(self._samples[target].shards[number], self._samples[target])
+                made[place] = outline_of(sample.shards[place[1]], sample)
             except LoadTestError as error:
                 made[place] = error
 
-        each(shards, outline, object)
-        return [
-            [_or_raise(made[target, number]) for number in range(len(sample.shards))]
-            for target, sample in enumerate(self._samples)
-        ]
+        each(self._share, outline, object)
+        return {place: _or_raise(made[place]) for place in self._share}
 
     def spread(self, scale: Scale) -> Spread:
-        """Count all rows in wide bins."""
-        first, *others = each(self._pieces(), Spread.take, lambda: Spread(scale))
-        for other in others:
-            first.join(other)
-        return first
+        """Count the share's rows in wide bins."""
+        return self._looked_at(lambda spread, work: spread.take(scale, work), lambda: Spread.nothing(scale))
 
     def closer(self, question: Question) -> Closer:
         """Look closer at chosen bins and cells."""
-        places = Places.of(question)
-        first, *others = each(self._pieces(), Closer.take, lambda: Closer(question, places))
-        for other in others:
-            first.join(other)
-        return first
+        return self._looked_at(Lookup(question).take, lambda: Closer.nothing(question))
 
-    def duplicates(self, outlines: Sequence[Sequence[Outline]], window: Window = ALWAYS) -> Sequence[int]:
-        """Count each target's duplicates, over all of its shards."""
-        rows = sum(outline.rows for of_target in outlines for outline in of_target)
-        spans = [[outline.moments_ns for outline in of_target] for of_target in outlines]
-        return count_duplicates(self._samples, rows, window=window, spans=spans)
+    def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
+        """Count each target's duplicates, over all of its shards, whatever the share."""
+        return count_duplicates(self._samples, outlines, window=window)
+
+    def _looked_at(self, take: Callable[[Look, ShardPiece], None], start: Callable[[], Look]) -> Look:
+        looks = each(self._pieces(), take, start)
+        for other in looks[1:]:
+            looks[0].join(other)
+        return looks[0]
 
     def _pieces(self) -> Iterator[ShardPiece]:
-        for target, sample in enumerate(self._samples):
-            for number, shard in enumerate(sample.shards):
-                for piece in range(shard.rows.pieces):
-                    yield ShardPiece(sample, shard, target, number, piece)
+        for target, number in self._share:
+            sample = self._samples[target]
+            for piece in range(sample.shards[number].rows.pieces):
+                yield ShardPiece(sample, sample.shards[number], target, number, piece)
 
 
 def _or_raise(outline: Outline | LoadTestError) -> Outline:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["THREADS", "each", "read_ahead"]
+__all__ = ["THREADS", "each"]
 
 THREADS = 2
-_AHEAD = 2
 
 Work = TypeVar("Work")
 Made = TypeVar("Made")
@@ -40,12 +39,3 @@ def _taken(queue: Iterator[Work], lock: threading.Lock) -> Iterator[Work]:
         if not taken:
             return
         yield taken[0]
-
-
-def read_ahead(pieces: Iterator[Work]) -> Iterator[Work]:
-    """Let a thread of its own make the next pieces while one is used."""
-    with ThreadPoolExecutor(1) as reader:
-        waiting = [reader.submit(next, pieces, None) for _ in range(_AHEAD)]
-        while (piece := waiting.pop(0).result()) is not None:
-            waiting.append(reader.submit(next, pieces, None))
-            yield piece
