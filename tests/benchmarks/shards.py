@@ -4,7 +4,6 @@ Latencies have two humps (a cache's hits and misses) and rare outliers, requests
 stands still for a moment, and some answers are errors. The same arguments give the same rows.
 """
 
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from workflows.loadtest import LoadTest
 from workflows.loadtest_file import parse_loadtest
 from workflows.steps.plan import plan
 
-__all__ = ["MadeRun", "a_made_run", "rows_of_a_shard"]
+__all__ = ["MadeRun", "a_made_run", "planned"]
 
 RUN = "20260101-000000-made"
 START_NS = 1_767_225_600 * 1_000_000_000
@@ -44,7 +43,7 @@ class MadeRun:
 
 def a_made_run(folder: Path, *, targets: int, shards: int, requests: int) -> MadeRun:
     """Make a run with so many shards a target and requests a shard; shards that are there already stay."""
-    made = _planned(folder, targets=targets, shards=shards, requests=requests)
+    made = planned(folder, targets=targets, shards=shards, requests=requests)
     missing = [
         index
         for index, shard in enumerate(made.shards)
@@ -57,7 +56,8 @@ def a_made_run(folder: Path, *, targets: int, shards: int, requests: int) -> Mad
     return made
 
 
-def _planned(folder: Path, *, targets: int, shards: int, requests: int) -> MadeRun:
+def planned(folder: Path, *, targets: int, shards: int, requests: int) -> MadeRun:
+    """Plan such a run, whose shards may be there or not."""
     asked = {
         "targets": [f"GET /{index}" for index in range(targets)],
         "rate": SHARD_RATE_PER_S * shards,
@@ -71,7 +71,7 @@ def _planned(folder: Path, *, targets: int, shards: int, requests: int) -> MadeR
     return MadeRun(folder=folder, loadtest=loadtest, shards=plan(loadtest, base_url="http://api:5000"), run=run)
 
 
-def rows_of_a_shard(shard: Shard, *, seed: int) -> Results:
+def _rows_of(shard: Shard, *, seed: int) -> Results:
     """Make what vegeta would have measured, in the order of completion."""
     random = np.random.default_rng(seed)
     n = shard.warmup_requests + shard.requests
@@ -127,7 +127,7 @@ def _answers(failed: npt.NDArray[np.float64], latency_ns: Ints, random: np.rando
 def _write_shard(folder: Path, shard: Shard, seed: int) -> None:
     into = shard_folder(folder, shard.name)
     into.mkdir(parents=True, exist_ok=True)
-    rows = rows_of_a_shard(shard, seed=seed)
+    rows = _rows_of(shard, seed=seed)
     write_parquet(rows, into / "results.parquet")
     (into / "shard.json").write_text(_evidence(shard, rows, into).model_dump_json())
 
@@ -165,8 +165,3 @@ def _evidence(shard: Shard, rows: Results, into: Path) -> Evidence:
         "results_sha256": sha256_of(into / "results.parquet"),
     }
     return Evidence.model_validate(known)
-
-
-def names(shards: Sequence[Shard]) -> tuple[str, ...]:
-    """Name the shards."""
-    return tuple(shard.name for shard in shards)

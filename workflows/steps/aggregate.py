@@ -1,6 +1,6 @@
 """Step aggregate: every shard's rows to one report, in all its faces, written into the run folder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attacker.plan import Shard
@@ -9,14 +9,25 @@ from attacker.report.figures import Report, Run
 from attacker.report.html import render_html
 from attacker.report.junit import render_junit
 from attacker.report.markdown import render_markdown
+from attacker.report.measuring import Reader
 from attacker.report.plots import plots_of
+from attacker.report.reading import Here
+from attacker.report.sample import Sample
 from attacker.run_folder import find_shard
 from workflows.loadtest import LoadTest, Order
 
 __all__ = ["aggregate"]
 
 
-def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Path, *, doubts: Sequence[str]) -> Report:
+def aggregate(
+    loadtest: LoadTest,
+    shards: Sequence[Shard],
+    run: Run,
+    folder: Path,
+    *,
+    doubts: Sequence[str],
+    reader: Callable[[Sequence[Sample]], Reader] = Here,
+) -> Report:
     """Report on what is in the run folder, be it all that was planned or not.
 
     Args:
@@ -25,6 +36,7 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         run: which run it was.
         folder: its folder; the report's faces are written here.
         doubts: what is known already to be wrong with the measurement.
+        reader: reads the rows of the targets.
     """
     found = [find_shard(folder, shard, run=run.id) for shard in shards]
     report, measured = assemble(
@@ -33,6 +45,7 @@ def aggregate(loadtest: LoadTest, shards: Sequence[Shard], run: Run, folder: Pat
         loadtest.parsed_objectives,
         simultaneous=loadtest.order is Order.PARALLEL,
         doubts=doubts,
+        reader=reader,
     )
     (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     plots = {name: plots_of(one, name=name) for name, one in measured.items()}

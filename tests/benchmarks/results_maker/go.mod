@@ -1,0 +1,3 @@
+module loadtest/tests/benchmarks/results_maker
+
+go 1.24
