@@ -33,16 +33,19 @@ _KEPT: dict[str, np.dtype[np.signedinteger[Any] | np.unsignedinteger[Any]]] = {
 class SpooledGob:
     """The rows of one results file of vegeta's, kept for as long as the context lasts."""
 
-    def __init__(self, open_stream: Callable[[], BinaryIO], *, name: str) -> None:
+    def __init__(
+        self, open_stream: Callable[[], BinaryIO], *, name: str, in_memory_bytes: int = _MOST_IN_MEMORY_BYTES
+    ) -> None:
         """Name what is to be read.
 
         Args:
             open_stream: opens the file, unbuffered or not; may raise what a first reading is then to raise.
             name: what errors call it.
+            in_memory_bytes: of more than this, all is kept in a temporary file.
         """
         self._open = open_stream
         self._name = name
-        self._spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY_BYTES))  # noqa: SIM115
+        self._spool = cast("BinaryIO", tempfile.SpooledTemporaryFile(in_memory_bytes))  # noqa: SIM115
         self._lengths: list[int] = []
         self._begins = [0]
         self._lock = threading.Lock()
@@ -88,10 +91,8 @@ class SpooledGob:
             for name, kind in _KEPT.items():
                 self._spool.write(np.ascontiguousarray(piece[name], kind).data)
         except OSError as error:
-            raise RunBrokenError(
-                f"{tempfile.gettempdir()}: {error.strerror} while {self._name} was read: "
-                "name a folder with more room in TMPDIR"
-            ) from error
+            reason = f"{self._name}: what must be kept of it cannot be written ({error.strerror})"
+            raise RunBrokenError(f"{reason}: name a folder with more room in TMPDIR") from error
         length = len(piece["seq"])
         self._lengths.append(length)
         self._begins.append(self._begins[-1] + length * sum(kind.itemsize for kind in _KEPT.values()))

@@ -36,6 +36,13 @@ def test_a_duplicate_is_a_row_of_the_same_target_that_says_what_another_says(sai
     assert counted == tuple(len(rows) - len(set(rows)) for rows in every)
 
 
+# Of millions of requests, two of the same place in two shards do go out in the same nanosecond.
+def test_two_shards_requests_of_one_nanosecond_are_no_duplicates() -> None:
+    samples = [a_sample([[(0, 7, 3)], [(0, 7, 4)]])]
+
+    assert count_duplicates(samples, Here(samples).outlines()) == (0,)
+
+
 @given(said=targets, cut=st.integers(0, 21))
 def test_the_counts_of_windows_add_up(said: list[list[list[Row]]], cut: int) -> None:
     samples = [a_sample(shards) for shards in said]
