@@ -3,7 +3,7 @@
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,7 +16,6 @@ __all__ = [
     "count_by_class",
     "failure_of",
     "fault_of",
-    "in_classes",
     "meaning_of",
     "normalise_error",
 ]
@@ -138,31 +137,23 @@ def meaning_of(kind: ErrorClass) -> str:
     return _KINDS[kind].meaning
 
 
-def count_by_class(failures: Iterable[tuple[str, int, int]]) -> tuple[ClassCount, ...]:
-    """Count failed requests by what went wrong, the most frequent first; which comes first in `failures` is all one.
-
-    Args:
-        failures: text, status and number of requests; the same text and status may come again.
-
-    Returns:
-        Each class with the most frequent of its texts, the attacker's own ports left out.
-    """
-    counts: Counter[Failure] = Counter()
-    for text, status, times in failures:
-        counts[failure_of(text, status)] += times
-    return in_classes(counts)
-
-
 @functools.lru_cache(maxsize=1 << 14)
 def failure_of(text: str, status: int) -> Failure:
     """Tell the class of a request that did not succeed, and its text without what differs from one to the next."""
     return class_of(text, status), normalise_error(text) or _without_text(status)
 
 
-def in_classes(counts: Mapping[Failure, int]) -> tuple[ClassCount, ...]:
-    """Put counted failures into their classes, as `count_by_class` does."""
+def count_by_class(failures: Mapping[Failure, int]) -> tuple[ClassCount, ...]:
+    """Count failed requests by what went wrong, the most frequent first; which comes first in `failures` is all one.
+
+    Args:
+        failures: how many requests failed in each way.
+
+    Returns:
+        Each class with the most frequent of its texts.
+    """
     texts: dict[ErrorClass, Counter[str]] = {}
-    for (kind, example), times in counts.items():
+    for (kind, example), times in failures.items():
         texts.setdefault(kind, Counter())[example] += times
     counted = (
         ClassCount(kind, found.total(), min(found, key=lambda one: (-found[one], one))) for kind, found in texts.items()

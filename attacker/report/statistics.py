@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from attacker.report.errors import fault_of, in_classes
+from attacker.report.errors import count_by_class, fault_of
 from attacker.report.figures import AttackFigures, ErrorCount, Figures, LagFigures, LatencyFigures
 from attacker.report.measured import PERCENTILES, Measured, Ordered
 from attacker.report.outline import Span
@@ -37,7 +37,7 @@ def figures_of(measured: Measured, *, expected: int | None) -> Figures:
         status_codes={str(status): measured.codes[status] for status in sorted(measured.codes)},
         errors=tuple(
             ErrorCount(class_=one.kind, fault=fault_of(one.kind), count=one.count, example=one.example)
-            for one in in_classes(measured.failures)
+            for one in count_by_class(measured.failures)
         ),
         attack=_attack(measured, expected),
     )
