@@ -59,7 +59,7 @@ def test_each_example_is_a_load_test(file: Path) -> None:
     assert parse_loadtest(read_yaml(file)).targets
 
 
-@pytest.mark.parametrize("path", ["docs/report.png", "README.ja.md", "examples/loadtest.yaml"])
+@pytest.mark.parametrize("path", ["docs/report.png", "docs/scale.md", "README.ja.md", "examples/loadtest.yaml"])
 def test_what_it_links_to_is_there(path: str) -> None:
     assert f"({path})" in README
     assert (REPOSITORY / path).exists()
