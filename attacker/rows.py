@@ -55,6 +55,9 @@ class HeldRows:
     results: Results
     piece_rows: int = PIECE_ROWS
 
+    def __len__(self) -> int:
+        return len(self.results)
+
     def first(self) -> Iterator[Piece]:
         """Give all pieces in order."""
         return (self.piece(index, ()) for index in range(self.pieces))

@@ -18,9 +18,9 @@ from attacker.report.outline import Outline, Span
 from attacker.report.sample import Sample
 from attacker.report.sweeping import each
 from attacker.results import Ints
-from attacker.rows import Rows
+from attacker.rows import Piece, Rows
 
-__all__ = ["ALWAYS", "Window", "count_duplicates"]
+__all__ = ["ALWAYS", "Suspects", "Window", "count_duplicates"]
 
 _COLUMNS = ("timestamp_ns", "seq", "latency_ns")
 _BITS_A_ROW = 10
@@ -73,14 +73,22 @@ class _Work:
         if self.window != ALWAYS:
             inside = (columns[0] >= self.window.from_ns) & (columns[0] < self.window.until_ns)
             columns = [column[inside] for column in columns]
-        keys = np.empty(len(columns[0]), np.uint64)
         timestamp_ns, seq, latency_ns = columns
-        mix(timestamp_ns, seq, latency_ns, np.uint64(self.target), keys)
-        return timestamp_ns, seq, latency_ns, keys
+        return timestamp_ns, seq, latency_ns, _keys_of(self.target, timestamp_ns, seq, latency_ns)
+
+
+def _keys_of(target: int, timestamp_ns: Ints, seq: Ints, latency_ns: Ints) -> Keys:
+    keys = np.empty(len(seq), np.uint64)
+    mix(timestamp_ns, seq, latency_ns, np.uint64(target), keys)
+    return keys
 
 
 def count_duplicates(
-    samples: Sequence[Sample], outlines: Mapping[tuple[int, int], Outline], *, window: Window = ALWAYS
+    samples: Sequence[Sample],
+    outlines: Mapping[tuple[int, int], Outline],
+    *,
+    window: Window = ALWAYS,
+    noticed: "Suspects | None" = None,
 ) -> tuple[int, ...]:
     """Count each target's duplicates among the rows that were sent in a window.
 
@@ -88,6 +96,7 @@ def count_duplicates(
         samples: the targets, with all of their shards.
         outlines: of each target's shards; one that sent nothing in the window is not read.
         window: where to look.
+        noticed: what all rows in the window were shown to already.
     """
     works = [
         _Work(shard.rows, piece, target, window)
@@ -100,30 +109,34 @@ def count_duplicates(
     counts = np.zeros(len(samples), np.int64)
     least = 0
     while least <= _LAST_KEY:
-        # Of more rows than the filter has room for, only those with the lower keys are looked at, then the others.
-        turns = max(1, -(-rows * _BITS_A_ROW // (2 * _MOST_BITS)))
-        suspects = _Suspects(least, min(_LAST_KEY, least + (1 << 64) // turns), rows // turns)
-        each(works, suspects.notice, object)
-        if len(suspects.keys):
-            counts += _counted(works, suspects.keys, len(samples))
-        least = suspects.most + 1
+        suspects, noticed = noticed or _looked_for(works, Suspects(rows, least=least)), None
+        keys, least = suspects.keys, suspects.most + 1
+        del suspects  # its filter is large
+        if len(keys):
+            counts += _counted(works, keys, len(samples))
     return tuple(counts.tolist())
 
 
-class _Suspects:
-    """Keys from `least` to `most` that are there twice, or seem to be."""
+class Suspects:
+    """Keys of rows that are there twice, or seem to be."""
 
-    def __init__(self, least: int, most: int, rows: int) -> None:
-        bits = min(_MOST_BITS, max(_FEWEST_BITS, 1 << (rows * _BITS_A_ROW).bit_length()))
-        self.most = most
+    def __init__(self, rows: int, *, least: int = 0) -> None:
+        """Expect so many rows; of more than there is room for, only those with the lower keys from `least` on."""
+        turns = max(1, -(-rows * _BITS_A_ROW // (2 * _MOST_BITS)))
+        bits = min(_MOST_BITS, max(_FEWEST_BITS, 1 << (rows // turns * _BITS_A_ROW).bit_length()))
+        self.most = min(_LAST_KEY, least + (1 << 64) // turns)
+        """The largest key that was looked for."""
         self._least = least
         self._filter = np.zeros(bits // 64, np.uint64)
         self._found: list[Keys] = []
         self._lock = threading.Lock()
 
-    def notice(self, _: object, work: _Work) -> None:
-        """Look at a piece."""
-        keys = work.read()[3]
+    def notice(self, target: int, piece: Piece) -> None:
+        """Be shown a piece, by whichever thread."""
+        self.notice_keys(_keys_of(target, *(piece[name] for name in _COLUMNS)))
+
+    def notice_keys(self, keys: Keys) -> None:
+        """Be shown the keys of rows, by whichever thread."""
         found = np.empty(len(keys), np.uint64)
         with self._lock:
             noticed = notice_twice(keys, np.uint64(self._least), np.uint64(self.most), self._filter, found)
@@ -145,6 +158,11 @@ class _Suspects:
             self.most = int(keys[_MOST_SUSPECTS - 1])
             keys = keys[:_MOST_SUSPECTS]
         self._found = [keys]
+
+
+def _looked_for(works: Sequence[_Work], suspects: Suspects) -> Suspects:
+    each(works, lambda _, work: suspects.notice_keys(work.read()[3]), object)
+    return suspects
 
 
 @dataclass(slots=True)

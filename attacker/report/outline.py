@@ -68,12 +68,18 @@ def success_table(is_success: Callable[[int], bool]) -> npt.NDArray[np.bool_]:
     return np.concatenate([table, np.full(_CODES - 1000, table[999])])
 
 
-def outline_of(shard: MeasuredShard, sample: Sample) -> Outline:
-    """Read a shard for the first time. Raises RunBrokenError where its rows cannot be read."""
+def outline_of(shard: MeasuredShard, sample: Sample, *, also: Callable[[Piece], object] | None = None) -> Outline:
+    """Read a shard for the first time; `also` is shown each piece.
+
+    Raises:
+        RunBrokenError: its rows cannot be read.
+    """
     outline, places, succeeds = Outline(), Places(), success_table(sample.is_success)
     for piece in shard.rows.first():
         _take(outline, piece, shard, succeeds)
         places.mark(piece["seq"])
+        if also:
+            also(piece)
     outline.seq_gaps = places.gaps
     return outline
 

@@ -1,10 +1,11 @@
 """Reading rows for whoever measures them: all shards, or a share of them."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Sized
+from functools import partial
 from typing import TypeVar
 
 from attacker.exits import LoadTestError
-from attacker.report.duplicates import Window, count_duplicates
+from attacker.report.duplicates import ALWAYS, Suspects, Window, count_duplicates
 from attacker.report.looks import Closer, Lookup, Question, Scale, ShardPiece, Spread
 from attacker.report.measuring import Outlines, Place
 from attacker.report.outline import Outline, outline_of
@@ -28,6 +29,10 @@ class Here:
         """
         every = ((target, number) for target, sample in enumerate(samples) for number in range(len(sample.shards)))
         self._samples = samples
+        # Who reads everything, and knows beforehand how much, need not read it again to notice what is there twice.
+        sizes = [len(shard.rows) if isinstance(shard.rows, Sized) else None for one in samples for shard in one.shards]
+        rows = None if share is not None or None in sizes else sum(size or 0 for size in sizes)
+        self._noticed = None if rows is None else Suspects(rows)
         self._share = tuple(place for place in every if share is None or place in share)
 
     def outlines(self) -> Outlines:
@@ -36,8 +41,9 @@ class Here:
 
         def outline(_: object, place: Place) -> None:
             sample = self._samples[place[0]]
+            notice = partial(self._noticed.notice, place[0]) if self._noticed else None
             try:
-                made[place] = outline_of(sample.shards[place[1]], sample)
+                made[place] = outline_of(sample.shards[place[1]], sample, also=notice)
             except LoadTestError as error:
                 made[place] = error
 
@@ -54,7 +60,8 @@ class Here:
 
     def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
         """Count each target's duplicates, over all of its shards, whatever the share."""
-        return count_duplicates(self._samples, outlines, window=window)
+        noticed, self._noticed = self._noticed if window == ALWAYS else None, None
+        return count_duplicates(self._samples, outlines, window=window, noticed=noticed)
 
     def _looked_at(self, take: Callable[[Look, ShardPiece], None], start: Callable[[], Look]) -> Look:
         looks = each(self._pieces(), take, start)
