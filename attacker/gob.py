@@ -17,7 +17,7 @@ from attacker.exits import RunBrokenError
 from attacker.gobtypes import struct_layout, unsigned
 from attacker.results import Ints, Results, Text
 
-__all__ = ["GobFile", "compile_ahead", "read_batches", "read_gob"]
+__all__ = ["GobFile", "GobReader", "compile_ahead", "read_gob"]
 
 _ROWS_A_BATCH = 1 << 17
 _CHUNK_BYTES = 1 << 22
@@ -58,21 +58,13 @@ def read_gob(stream: BinaryIO, *, name: str) -> GobFile:
     Raises:
         RunBrokenError: it is empty, no vegeta file, or damaged; the text names the file and the byte.
     """
-    reader = _Reader(stream, name)
+    reader = GobReader(stream, name)
     return GobFile(Results.joined(list(reader.batches())), reader.trailing_bytes)
-
-
-def read_batches(stream: BinaryIO, *, name: str) -> Iterator[Results]:
-    """Read a results file piece by piece, in bounded memory. Raises as `read_gob` does, and where the file is cut."""
-    reader = _Reader(stream, name)
-    yield from reader.batches()
-    if reader.trailing_bytes:
-        raise reader.broken(f"the last record is cut after {reader.trailing_bytes} bytes")
 
 
 def compile_ahead() -> None:
     """Compile the decoding loop for this machine and keep it, so that the first report need not."""
-    reader = _Reader(io.BytesIO(), "nothing")
+    reader = GobReader(io.BytesIO(), "nothing")
     reader.decode(np.uint64(0), *_new_columns(1), 0)
 
 
@@ -117,10 +109,11 @@ class _Strings:
         return list(zip(self.starts[1:count].tolist(), self.lengths[1:count].tolist(), strict=True))
 
 
-class _Reader:
+class GobReader:
     """A results file on its way through a buffer of bounded size."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
+        """Begin to read; `name` is what errors call the file."""
         self._stream = stream
         self._name = name
         self._data = np.zeros(_CHUNK_BYTES + gobloop.PADDING_BYTES, np.uint8)
@@ -145,7 +138,7 @@ class _Reader:
         return RunBrokenError(f"{self._name}: byte {self.offset}: {what}: {remedy}")
 
     def batches(self) -> Iterator[Results]:
-        """Yield the complete records in order, some at a time."""
+        """Yield the complete records in order, some at a time. Raises RunBrokenError as `read_gob` does."""
         type_id = self._read_types()
         why = gobloop.MORE
         while why != gobloop.MORE or not self._ended:

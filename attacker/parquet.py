@@ -1,14 +1,17 @@
 """Results as Parquet files: one row a request, every number as vegeta wrote it."""
 
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attacker.exits import RunBrokenError
-from attacker.results import Results, Text
+from attacker.results import Ints, Results, Text
+from attacker.rows import PIECE_ROWS, Piece
 
-__all__ = ["read_parquet", "write_parquet"]
+__all__ = ["ParquetRows", "open_parquet", "read_parquet", "write_parquet"]
 
 _NUMBERS = {
     "timestamp_ns": "Int64",
@@ -19,6 +22,7 @@ _NUMBERS = {
     "bytes_out": "Int64",
 }
 _TEXTS = ("error", "method", "url")
+_KINDS = {**_NUMBERS, **dict.fromkeys(_TEXTS, "String")}
 
 
 def write_parquet(results: Results, file: Path) -> None:
@@ -28,7 +32,9 @@ def write_parquet(results: Results, file: Path) -> None:
     numbers = [pl.Series(name, getattr(results, name)).cast(getattr(pl, kind)) for name, kind in _NUMBERS.items()]
     texts = [_spelled_out(name, getattr(results, name)) for name in _TEXTS]
     order = ["timestamp_ns", "seq", "code", "latency_ns", "bytes_in", "bytes_out", *_TEXTS]
-    pl.DataFrame([*numbers, *texts]).select(order).write_parquet(file, compression="zstd", compression_level=3)
+    frame = pl.DataFrame([*numbers, *texts]).select(order)
+    # A piece can be read by itself: what is before it need not be decoded.
+    frame.write_parquet(file, compression="zstd", compression_level=3, row_group_size=PIECE_ROWS)
 
 
 def read_parquet(file: Path, *, attack: str) -> Results:
@@ -44,9 +50,77 @@ def read_parquet(file: Path, *, attack: str) -> Results:
         numbers: dict[str, Any] = {name: frame[name].cast(pl.Int64).to_numpy() for name in _NUMBERS}
         texts: dict[str, Any] = {name: _encoded(frame[name]) for name in _TEXTS}
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunBrokenError(f"{file}: these are no rows of a shard ({reason}): attack again") from error
+        raise _no_rows(file, error) from error
     return Results(**numbers, **texts, attack=Text(np.zeros(len(frame), np.int32), (attack,)))
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetRows:
+    """The rows of a file, read from it piece by piece."""
+
+    file: Path
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    def first(self) -> Iterator[Piece]:
+        """Read all pieces in order."""
+        return (self.piece(index, (*_NUMBERS, "error")) for index in range(self.pieces))
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces there are."""
+        return -(-self.length // PIECE_ROWS)
+
+    def piece(self, index: int, columns: Collection[str]) -> Piece:
+        """Read one piece. Raises RunBrokenError where its bytes are damaged."""
+        import polars as pl  # noqa: PLC0415
+
+        wanted = (
+            pl.scan_parquet(self.file, glob=False, parallel="none", use_statistics=False)
+            .select(columns)
+            .slice(index * PIECE_ROWS, PIECE_ROWS)
+        )
+        try:
+            frame = wanted.collect()
+            numbers = {name: _as_numbers(frame[name]) for name in columns if name in _NUMBERS}
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _no_rows(self.file, error) from error
+        return Piece(numbers, lambda chosen: _encoded(frame["error"].filter(pl.Series(chosen))))
+
+
+def open_parquet(file: Path) -> ParquetRows:
+    """Find out how many rows a file has that `write_parquet` wrote; they are read later.
+
+    Raises:
+        RunBrokenError: the file is missing, damaged at its end, or of other columns.
+    """
+    import polars as pl  # noqa: PLC0415
+
+    try:
+        rows = pl.scan_parquet(file, glob=False)
+        schema = rows.collect_schema()
+        wrong = [name for name, kind in _KINDS.items() if str(schema.get(name)) != kind]
+        if wrong:
+            raise pl.exceptions.SchemaError(f"no column {wrong[0]} of {_KINDS[wrong[0]]}")
+        return ParquetRows(file, int(rows.select(pl.len()).collect().item()))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _no_rows(file, error) from error
+
+
+def _as_numbers(column: "pl.Series") -> Ints:  # type: ignore[name-defined]  # noqa: F821
+    import polars as pl  # noqa: PLC0415
+
+    if column.null_count():
+        raise pl.exceptions.SchemaError(f"column {column.name} has rows without a value")
+    numbers: Ints = column.cast(pl.Int64).to_numpy()
+    return numbers
+
+
+def _no_rows(file: Path, error: Exception) -> RunBrokenError:
+    reason = str(error).splitlines()[0]
+    return RunBrokenError(f"{file}: these are no rows of a shard ({reason}): attack again")
 
 
 def _spelled_out(name: str, text: Text) -> "pl.Series":  # type: ignore[name-defined]  # noqa: F821

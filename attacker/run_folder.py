@@ -6,13 +6,17 @@ from pydantic import BaseModel, ValidationError
 
 from attacker.evidence import Evidence, sha256_of
 from attacker.exits import RunBrokenError
-from attacker.parquet import read_parquet
+from attacker.parquet import open_parquet
 from attacker.plan import Shard
 from attacker.report.assemble import FoundShard
 from attacker.report.validity import ShardState
 from attacker.results import Results
+from attacker.rows import HeldRows, Rows
 
 __all__ = ["find_shard", "shard_folder"]
+
+
+_NO_ROWS = HeldRows(Results.joined([]))
 
 
 class _Absent(BaseModel, frozen=True):
@@ -25,21 +29,23 @@ def shard_folder(run_folder: Path, shard: str) -> Path:
 
 
 def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
-    """Read what there is of a planned shard; what is missing or damaged is said in its state, not raised."""
+    """Find what there is of a planned shard; what is missing or damaged is said in its state, not raised.
+
+    Its rows are those that were measured, by their checksum; they are read when they are measured by.
+    """
     folder = shard_folder(run_folder, shard.name)
-    nothing = Results.joined([])
     try:
         evidence = Evidence.model_validate_json((folder / "shard.json").read_bytes())
     except FileNotFoundError:
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=_reason_of_absence(folder))
-        return FoundShard(shard=shard, state=state, results=nothing)
+        return FoundShard(shard=shard, state=state, rows=_NO_ROWS)
     except (OSError, ValidationError) as error:
         damage = f"shard.json cannot be read: {_in_words(error)}"
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=damage)
-        return FoundShard(shard=shard, state=state, results=nothing)
-    results, trouble = _read_rows(folder / "results.parquet", evidence)
+        return FoundShard(shard=shard, state=state, rows=_NO_ROWS)
+    rows, trouble = _find_rows(folder / "results.parquet", evidence)
     state = ShardState(name=shard.name, run=run, evidence=evidence, trouble=trouble)
-    return FoundShard(shard=shard, state=state, results=results)
+    return FoundShard(shard=shard, state=state, rows=rows)
 
 
 def _reason_of_absence(folder: Path) -> str | None:
@@ -59,12 +65,12 @@ def _in_words(error: OSError | ValidationError) -> str:
     return ": ".join(part for part in (".".join(map(str, fault["loc"])), fault["msg"]) if part)
 
 
-def _read_rows(file: Path, evidence: Evidence) -> tuple[Results, str | None]:
+def _find_rows(file: Path, evidence: Evidence) -> tuple[Rows, str | None]:
     try:
         if sha256_of(file) != evidence.results_sha256:
-            return Results.joined([]), f"{file.name} is not what was measured: its sha256 differs from the evidence's"
-        return read_parquet(file, attack=evidence.shard), None
+            return _NO_ROWS, f"{file.name} is not what was measured: its sha256 differs from the evidence's"
+        return open_parquet(file), None
     except FileNotFoundError:
-        return Results.joined([]), f"{file.name} is missing"
+        return _NO_ROWS, f"{file.name} is missing"
     except (OSError, RunBrokenError) as error:
-        return Results.joined([]), str(error)
+        return _NO_ROWS, str(error)

@@ -1,4 +1,4 @@
-"""What a shard's rows say of its schedule: how late each request was sent, and what is missing or twice there."""
+"""What a shard's rows say of its schedule: how late each request was sent, and what is missing."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from attacker.results import Ints, Results
 
-__all__ = ["Schedule", "duplicate_rows", "max_in_flight", "schedule_of", "seq_gaps"]
+__all__ = ["Schedule", "max_in_flight", "schedule_of", "seq_gaps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +42,6 @@ def seq_gaps(seq: Ints) -> int:
     ordered = np.sort(seq)
     distinct = 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
     return int(ordered[-1]) + 1 - distinct
-
-
-def duplicate_rows(results: Results) -> int:
-    """Count the rows that say what another row has said: same moment, same place in the schedule, same latency.
-
-    Moment and place are not enough: of millions of requests, two shards do send their n-th in the same nanosecond.
-    """
-    ordered = np.sort(results.timestamp_ns)
-    shared_moments = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(shared_moments):
-        return 0
-    suspects = np.isin(results.timestamp_ns, shared_moments)
-    said = np.stack([column[suspects] for column in (results.timestamp_ns, results.seq, results.latency_ns)])
-    return int(said.shape[1] - np.unique(said, axis=1).shape[1])
 
 
 def max_in_flight(timestamp_ns: Ints, latency_ns: Ints) -> int:

@@ -113,7 +113,15 @@ def test_each_example_is_a_load_test(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["docs/report.png", "docs/benchmarks.md", "docs/validity.md", "README.ja.md", "examples/loadtest.yaml"]
+    "path",
+    [
+        "docs/report.png",
+        "docs/benchmarks.md",
+        "docs/scale.md",
+        "docs/validity.md",
+        "README.ja.md",
+        "examples/loadtest.yaml",
+    ],
 )
 def test_what_it_links_to_is_there(path: str) -> None:
     assert f"({path})" in README

@@ -6,17 +6,21 @@ from dataclasses import dataclass, replace
 from attacker.api_pods import ApiPods
 from attacker.plan import Shard
 from attacker.report.figures import Figures, Judged, Report, Run, TargetFigures
+from attacker.report.measured import Measured
 from attacker.report.measurement import Measurement, TargetState
+from attacker.report.measuring import Reader, measure
 from attacker.report.objectives import OVERALL, Objective, judge
 from attacker.report.omission import why_they_differ
+from attacker.report.reading import Here
 from attacker.report.rules import Thresholds
-from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
+from attacker.report.sample import MeasuredShard, Sample
+from attacker.report.statistics import figures_of
 from attacker.report.validity import ShardState, check, doubts_of
 from attacker.report.verdict import verdict
 from attacker.report.workers import is_missed_at_any_load
-from attacker.results import Results
+from attacker.rows import Rows
 
-__all__ = ["FoundShard", "assemble"]
+__all__ = ["FoundShard", "assemble", "samples_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +29,14 @@ class FoundShard:
 
     shard: Shard
     state: ShardState
-    results: Results
+    rows: Rows
 
     @property
     def measured(self) -> MeasuredShard:
         """Its rows, with what its plan says of them."""
         evidence = self.state.evidence
         return MeasuredShard(
-            results=self.results,
+            rows=self.rows,
             warmup_requests=self.shard.warmup_requests,
             interval_ns=self.shard.rate.interval_ns,
             delay_ns=self.shard.delay_ns,
@@ -49,7 +53,8 @@ def assemble(  # noqa: PLR0913  (all that a verdict rests on)
     doubts: Sequence[str] = (),
     thresholds: Thresholds | None = None,
     api: ApiPods | None = None,
-) -> tuple[Report, dict[str, Sample]]:
+    reader: Callable[[Sequence[Sample]], Reader] = Here,
+) -> tuple[Report, dict[str, Measured]]:
     """Compute every figure, judge every objective, and decide.
 
     Args:
@@ -60,14 +65,19 @@ def assemble(  # noqa: PLR0913  (all that a verdict rests on)
         doubts: what is known already to be wrong with the measurement.
         thresholds: of the rules of validity; their own where they are left out.
         api: the API's pods before and after; None where there are none of this run's.
+        reader: reads the rows of the targets.
 
     Returns:
-        The report, and each target's rows for its plots.
+        The report, and what was measured of each target, for its plots.
+
+    Raises:
+        RunBrokenError: rows that were found cannot be read.
     """
     by_target = _grouped(found)
-    samples = {name: _sample(shards) for name, shards in by_target.items()}
-    figures = {name: _figures(samples[name], shards) for name, shards in by_target.items()}
-    whole = Sample.joined(list(samples.values()), simultaneous=simultaneous)
+    samples = samples_of(found)
+    each, whole = measure(samples, reader(samples), simultaneous=simultaneous)
+    measured = dict(zip(by_target, each, strict=True))
+    figures = {name: _figures(measured[name], shards) for name, shards in by_target.items()}
     overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
     judged_overall = judge(objectives, OVERALL, overall)
@@ -94,7 +104,12 @@ def assemble(  # noqa: PLR0913  (all that a verdict rests on)
         overall=overall,
         overall_objectives=judged_overall,
     )
-    return report, samples
+    return report, measured
+
+
+def samples_of(found: Sequence[FoundShard]) -> list[Sample]:
+    """Give each target's shards that left evidence, in the plan's order."""
+    return [_sample(shards) for shards in _grouped(found).values()]
 
 
 def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:
@@ -105,13 +120,12 @@ def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:
 
 
 def _sample(shards: Sequence[FoundShard]) -> Sample:
-    is_success: Callable[[int], bool] = shards[0].shard.target.is_success
-    present = [one.measured for one in shards if one.state.evidence is not None]
-    return sample_of(present, is_success=is_success)
+    present = tuple(one.measured for one in shards if one.state.evidence is not None)
+    return Sample(shards=present, is_success=shards[0].shard.target.is_success)
 
 
-def _figures(sample: Sample, shards: Sequence[FoundShard]) -> Figures:
-    figures = figures_of(sample, expected=_expected(shards))
+def _figures(measured: Measured, shards: Sequence[FoundShard]) -> Figures:
+    figures = figures_of(measured, expected=_expected(shards))
     is_cut = any(one.state.evidence.cut_bodies for one in shards if one.state.evidence)
     return figures.model_copy(update={"bytes_in": None}) if is_cut else figures
 

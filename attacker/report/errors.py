@@ -1,17 +1,20 @@
 """Errors in classes that a person can act on: what went wrong, on whose side, and one example for all of a class."""
 
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
     "ClassCount",
     "ErrorClass",
+    "Failure",
     "Fault",
     "class_of",
     "count_by_class",
+    "failure_of",
     "fault_of",
     "meaning_of",
     "normalise_error",
@@ -96,6 +99,10 @@ _NEAR_END = re.compile(r"\b((?:tcp|udp)[46]? )(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a
 _STREAM = re.compile(r"\b(stream ID |LastStreamID=)\d+")
 
 
+Failure = tuple[ErrorClass, str]
+"""What went wrong with a request: its class, and the text without the attacker's own ports."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassCount:
     """How many requests failed in one way, and one of their texts."""
@@ -130,19 +137,24 @@ def meaning_of(kind: ErrorClass) -> str:
     return _KINDS[kind].meaning
 
 
-def count_by_class(failures: Iterable[tuple[str, int, int]]) -> tuple[ClassCount, ...]:
+@functools.lru_cache(maxsize=1 << 14)
+def failure_of(text: str, status: int) -> Failure:
+    """Tell the class of a request that did not succeed, and its text without what differs from one to the next."""
+    return class_of(text, status), normalise_error(text) or _without_text(status)
+
+
+def count_by_class(failures: Mapping[Failure, int]) -> tuple[ClassCount, ...]:
     """Count failed requests by what went wrong, the most frequent first; which comes first in `failures` is all one.
 
     Args:
-        failures: text, status and number of requests; the same text and status may come again.
+        failures: how many requests failed in each way.
 
     Returns:
-        Each class with the most frequent of its texts, the attacker's own ports left out.
+        Each class with the most frequent of its texts.
     """
     texts: dict[ErrorClass, Counter[str]] = {}
-    for text, status, times in failures:
-        example = normalise_error(text) or _without_text(status)
-        texts.setdefault(class_of(text, status), Counter())[example] += times
+    for (kind, example), times in failures.items():
+        texts.setdefault(kind, Counter())[example] += times
     counted = (
         ClassCount(kind, found.total(), min(found, key=lambda one: (-found[one], one))) for kind, found in texts.items()
     )

@@ -2,15 +2,22 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from attacker.exits import Exit, InvalidLoadTestError
-from attacker.gob import GobFile, read_gob
 from attacker.rate import Rate
 from attacker.report.figures import TargetFigures
+from attacker.report.measured import Measured
+from attacker.report.measuring import measure
 from attacker.report.omission import why_they_differ
-from attacker.report.statistics import MeasuredShard, Sample, figures_of, sample_of
+from attacker.report.reading import Here
+from attacker.report.sample import MeasuredShard, Sample
+from attacker.report.statistics import figures_of
+from attacker.spool import SpooledGob
 
 __all__ = ["FilesReport", "report_on_files"]
 
@@ -40,47 +47,52 @@ def report_on_files(names: Sequence[str], *, rate: Rate | None, kind: str) -> Fi
         InvalidLoadTestError: a file does not exist or cannot be opened.
         RunBrokenError: one is empty, damaged, or not vegeta's.
     """
-    files = [_read(name) for name in names]
     interval_ns = rate.interval_ns if rate else None
-    sample = sample_of([MeasuredShard(results=file.results, interval_ns=interval_ns) for file in files])
-    figures = _figures(sample, _title(names))
-    return FilesReport(_rendered(figures, sample, kind), _doubts(names, files, figures))
+    with ExitStack() as stack:
+        files = [stack.enter_context(SpooledGob(partial(_opened, name), name=_called(name))) for name in names]
+        sample = Sample(shards=tuple(MeasuredShard(rows=file, interval_ns=interval_ns) for file in files))
+        [measured], _ = measure([sample], Here([sample]))
+    figures = _figures(measured, _title(names))
+    return FilesReport(_rendered(figures, measured, kind), _doubts(names, files, figures))
 
 
-def _read(name: str) -> GobFile:
+def _opened(name: str) -> BinaryIO:
     if name == "-":
-        return read_gob(sys.stdin.buffer, name="standard input")
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     try:
-        with Path(name).open("rb", buffering=0) as stream:
-            return read_gob(stream, name=name)
+        return Path(name).open("rb", buffering=0)
     except OSError as error:
         raise InvalidLoadTestError(f"{name}: {error.strerror}: give a results file that vegeta wrote") from error
 
 
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
 def _title(names: Sequence[str]) -> str:
-    return ", ".join("standard input" if name == "-" else Path(name).name for name in names)
+    return ", ".join(_called(name) if name == "-" else Path(name).name for name in names)
 
 
-def _figures(sample: Sample, title: str) -> TargetFigures:
-    figures = figures_of(sample, expected=None)
+def _figures(measured: Measured, title: str) -> TargetFigures:
+    figures = figures_of(measured, expected=None)
     known = {name: getattr(figures, name) for name in type(figures).model_fields}
     return TargetFigures(name=title, omission=why_they_differ(figures, max_workers=None), **known)
 
 
-def _rendered(figures: TargetFigures, sample: Sample, kind: str) -> str:
+def _rendered(figures: TargetFigures, measured: Measured, kind: str) -> str:
     if kind == "json":
         return figures.model_dump_json(indent=2)
     if kind == "html":
         from attacker.report.html import render_target_html  # noqa: PLC0415  (the plots take a second to load)
         from attacker.report.plots import plots_of  # noqa: PLC0415
 
-        return render_target_html(figures, plots_of(sample, name=figures.name))
+        return render_target_html(figures, plots_of(measured, name=figures.name))
     from attacker.report.text import render_target_text  # noqa: PLC0415
 
     return render_target_text(figures)
 
 
-def _doubts(names: Sequence[str], files: Sequence[GobFile], figures: TargetFigures) -> tuple[str, ...]:
+def _doubts(names: Sequence[str], files: Sequence[SpooledGob], figures: TargetFigures) -> tuple[str, ...]:
     cut = [
         f"{name}: the last record is cut off after {file.trailing_bytes} bytes: at least one request is missing"
         for name, file in zip(names, files, strict=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attacker.duration import in_words
+from attacker.report.measured import Measured
 from attacker.report.notation import share
 from attacker.report.series import Distribution, Floats, TimeSeries, distribution_of, time_series_of
-from attacker.report.statistics import Sample
 from attacker.report.svg import Colour, drawing_style, new_figure, render_svg
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class TargetPlots:
     distribution: str | None
 
 
-def plots_of(sample: Sample, *, name: str) -> TargetPlots:
-    """Draw a target's rows.
+def plots_of(measured: Measured, *, name: str) -> TargetPlots:
+    """Draw what was measured of a target.
 
     Args:
-        sample: may hold no row.
+        measured: may be of no row.
         name: the target's; ids in the SVG are made of it, so no two targets of a page may share it.
     """
-    series, distribution = time_series_of(sample), distribution_of(sample)
+    series, distribution = time_series_of(measured), distribution_of(measured)
     return TargetPlots(
         time_series=None if series is None else render_time_series(series, name=name),
         distribution=None if distribution is None else render_distribution(distribution, name=name),

@@ -1,4 +1,4 @@
-"""From rows to what is drawn: latency over the run in buckets, and its distribution at a grid of shares; all exact."""
+"""From what was measured to what is drawn: latency over the run in buckets, and its distribution; all exact."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,23 +6,13 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from attacker.report.statistics import Sample
+from attacker.report.buckets import SECOND_NS
+from attacker.report.measured import GRID, Measured, Ordered
 from attacker.results import Ints
 
 __all__ = ["Distribution", "TimeSeries", "distribution_of", "time_series_of"]
 
 Floats = npt.NDArray[np.float64]
-
-_MOST_BUCKETS = 120
-_FEWEST_REQUESTS = 20
-_SECOND_NS = 1_000_000_000
-_DAY_NS = 86_400 * _SECOND_NS
-_WIDTHS_NS = (
-    *(tenths * _SECOND_NS // 10 for tenths in (1, 2, 5)),
-    *(seconds * _SECOND_NS for seconds in (1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 21_600)),
-)
-_RANKED = (Fraction(50, 100), Fraction(99, 100), Fraction(1))
-_DECADES, _POINTS_A_DECADE = 4, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,75 +47,45 @@ class Distribution:
     """None where the schedule is not known."""
 
 
-def time_series_of(sample: Sample) -> TimeSeries | None:
-    """Cut a run into buckets; None where nothing was measured."""
-    rows, n = sample.results, len(sample.results)
-    if not n:
+def time_series_of(measured: Measured) -> TimeSeries | None:
+    """Tell what is in each bucket of a run; None where nothing was measured."""
+    values = measured.buckets
+    if values is None:
         return None
-    due_ns = rows.timestamp_ns if sample.lag_ns is None else rows.timestamp_ns - sample.lag_ns
-    after_ns = due_ns - due_ns.min()
-    span_ns = int(after_ns.max())
-    width_ns = _width_ns(span_ns, n)
-    # Bytes are sorted by counting: of ten million rows this takes a second, not ten.
-    bucket = (after_ns // width_ns).astype(np.uint8)
-    sizes = np.bincount(bucket)
-    order = np.argsort(bucket, kind="stable")
-    latency_ns = rows.latency_ns if sample.lag_ns is None else rows.latency_ns + sample.lag_ns
-    ranked = np.array([_ranked(part) for part in np.split(latency_ns[order], np.cumsum(sizes)[:-1])])
-    start_ns = np.arange(len(sizes)) * width_ns
+    buckets = values.buckets
+    start_ns = np.arange(buckets.number) * buckets.width_ns
     return TimeSeries(
-        width_s=width_ns / _SECOND_NS,
-        start_s=start_ns / _SECOND_NS,
-        n=sizes.astype(np.int64),
-        p50_ns=ranked[:, 0],
-        p99_ns=ranked[:, 1],
-        max_ns=ranked[:, 2],
-        rate_per_s=_rates_per_s(sizes, start_ns, width_ns, span_ns=span_ns),
-        error_share=_shares(np.bincount(bucket[~sample.succeeded], minlength=len(sizes)), sizes),
-        is_corrected=sample.lag_ns is not None,
+        width_s=buckets.width_ns / SECOND_NS,
+        start_s=start_ns / SECOND_NS,
+        n=values.n,
+        p50_ns=_where_any(values.n, values.p50_ns),
+        p99_ns=_where_any(values.n, values.p99_ns),
+        max_ns=_where_any(values.n, values.max_ns),
+        rate_per_s=_rates_per_s(values.n, start_ns, buckets.width_ns, span_ns=buckets.span_ns),
+        error_share=_shares(values.failed, values.n),
+        is_corrected=measured.is_scheduled,
     )
 
 
-def distribution_of(sample: Sample) -> Distribution | None:
-    """Rank all rows at the grid of shares; None where nothing was measured."""
-    rows, n = sample.results, len(sample.results)
-    if not n:
+def distribution_of(measured: Measured) -> Distribution | None:
+    """Give the latencies at the grid of shares; None where nothing was measured."""
+    n, latency_ns, corrected_ns = measured.requests, measured.latency_ns, measured.corrected_ns
+    if latency_ns is None:
         return None
-    shares = tuple(share for share in _GRID if (1 - share) * n >= 1)
+    shares = tuple(share for share in GRID if (1 - share) * n >= 1)
     return Distribution(
         share=np.array([float(share) for share in shares]),
-        latency_ns=_at(shares, rows.latency_ns),
-        corrected_ns=None if sample.lag_ns is None else _at(shares, rows.latency_ns + sample.lag_ns),
+        latency_ns=_at(shares, latency_ns),
+        corrected_ns=None if corrected_ns is None else _at(shares, corrected_ns),
     )
 
 
-def _grid() -> tuple[Fraction, ...]:
-    """Give the shares; each decade's end (0.9, 0.99, …) is exact."""
-    steps = range(_DECADES * _POINTS_A_DECADE + 1)
-    return tuple(1 - Fraction(10 ** (-step / _POINTS_A_DECADE)).limit_denominator(10**6) for step in steps)
+def _at(shares: tuple[Fraction, ...], values: Ordered) -> Ints:
+    return np.array([values.at(share) for share in shares], np.int64)
 
 
-_GRID = _grid()
-
-
-def _at(shares: tuple[Fraction, ...], values_ns: Ints) -> Ints:
-    """Give the nearest rank at each share without sorting what lies between them; at 0, the smallest value."""
-    n = len(values_ns)
-    places = [max(0, -(-n * share.numerator // share.denominator) - 1) for share in shares]
-    return np.partition(values_ns, places)[places]
-
-
-def _width_ns(span_ns: int, n: int) -> int:
-    """Choose the finest width that gives few enough buckets with enough requests in each."""
-    most = max(1, min(_MOST_BUCKETS, n // _FEWEST_REQUESTS))
-    days = 1 + span_ns // (most * _DAY_NS)
-    return next(width_ns for width_ns in (*_WIDTHS_NS, days * _DAY_NS) if span_ns // width_ns < most)
-
-
-def _ranked(values_ns: Ints) -> Floats:
-    if not len(values_ns):
-        return np.full(len(_RANKED), np.nan)
-    return _at(_RANKED, values_ns).astype(np.float64)
+def _where_any(n: Ints, values: Ints) -> Floats:
+    return np.where(n > 0, values.astype(np.float64), np.nan)
 
 
 def _rates_per_s(sizes: Ints, start_ns: Ints, width_ns: int, *, span_ns: int) -> Floats:
@@ -134,7 +94,7 @@ def _rates_per_s(sizes: Ints, start_ns: Ints, width_ns: int, *, span_ns: int) ->
     if not span_ns:
         return np.full(len(sizes), np.nan)
     covered_ns: Floats = np.clip(span_ns * n / (n - 1) - start_ns, None, width_ns)
-    return sizes / covered_ns * _SECOND_NS
+    return sizes / covered_ns * SECOND_NS
 
 
 def _shares(parts: Ints, wholes: Ints) -> Floats:

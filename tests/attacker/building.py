@@ -1,6 +1,6 @@
 """Builders of test values: a healthy shard of one target, unless told otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,26 @@ from attacker.duration import Duration
 from attacker.evidence import Evidence
 from attacker.plan import Load, Shard
 from attacker.rate import Rate
-from attacker.report.statistics import MeasuredShard
+from attacker.report.measured import Measured
+from attacker.report.measuring import measure
+from attacker.report.reading import Here
+from attacker.report.sample import MeasuredShard, Sample, is_answered
 from attacker.results import Results, Text
+from attacker.rows import HeldRows
 from attacker.targets import Target
 
-__all__ = ["MS", "START_NS", "a_load", "a_measured_shard", "a_shard", "a_target", "an_evidence", "rows"]
+__all__ = [
+    "MS",
+    "START_NS",
+    "a_load",
+    "a_measured_shard",
+    "a_shard",
+    "a_target",
+    "an_evidence",
+    "measured_of",
+    "measured_together",
+    "rows",
+]
 
 MS = 1_000_000
 START_NS = 1_771_254_421 * 1_000_000_000
@@ -82,7 +97,18 @@ def rows(
 
 def a_measured_shard(results: Results, **changes: Any) -> MeasuredShard:
     """Rows whose schedule is known: one request in 100 ms."""
-    return MeasuredShard(results=results, **{"interval_ns": 100 * MS, **changes})
+    return MeasuredShard(rows=HeldRows(results), **{"interval_ns": 100 * MS, **changes})
+
+
+def measured_of(shards: Sequence[MeasuredShard], *, is_success: Callable[[int], bool] = is_answered) -> Measured:
+    """Measure one target."""
+    samples = [Sample(shards=tuple(shards), is_success=is_success)]
+    return measure(samples, Here(samples))[0][0]
+
+
+def measured_together(*samples: Sample, simultaneous: bool = True) -> Measured:
+    """Measure several targets; returns what all together come to."""
+    return measure(samples, Here(samples), simultaneous=simultaneous)[1]
 
 
 def an_evidence(**changes: object) -> Evidence:

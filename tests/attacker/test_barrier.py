@@ -28,7 +28,7 @@ from attacker.duration import Duration
 from attacker.exits import Exit, RunBrokenError
 from attacker.plan_file import Plan
 from attacker.report.validity import doubts_on_shard
-from tests.attacker.building import START_NS, a_shard, a_target
+from tests.attacker.building import START_NS, a_shard, a_target, measured_of
 from tests.attacker.loopback import Loopback
 from tests.attacker.pods import a_bucket, ended, found_in, plan_in, start_pod
 
@@ -338,7 +338,7 @@ def test_processes_that_know_nothing_of_each_other_start_at_one_instant(
     go = json.loads(bucket.read(f"runs/{plan.run}/barrier/go") or b"")
     assert go["ready"] == ["get-a", "get-b", "get-c"]
     assert {one.state.evidence and one.state.evidence.start_at_ns for one in shards} == {go["t0_ns"]}
-    first_ns = [int(one.results.timestamp_ns.min()) for one in shards]
+    first_ns = [measured_of([one.measured]).sent_ns.first or 0 for one in shards]
     assert go["t0_ns"] <= min(first_ns) <= max(first_ns) < go["t0_ns"] + SECOND_NS
 
 

@@ -13,9 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attacker.exits import RunBrokenError
-from attacker.gob import GobFile, read_batches, read_gob
+from attacker.gob import GobFile, GobReader, read_gob
 from attacker.report.figures import Figures
-from attacker.report.statistics import MeasuredShard, figures_of, sample_of
+from attacker.report.sample import MeasuredShard
+from attacker.report.statistics import figures_of
+from attacker.rows import HeldRows
+from tests.attacker.building import measured_of
 from tests.attacker.by_vegeta import (
     a_record,
     attacked,
@@ -243,7 +246,9 @@ def _figures_or_a_clear_error(content: bytes) -> Figures | None:
     with contextlib.suppress(RunBrokenError):
         file = read(content)
         assert 0 <= file.trailing_bytes <= len(content)
-        return figures_of(sample_of([MeasuredShard(results=file.results, interval_ns=1_000_000)]), expected=None)
+        return figures_of(
+            measured_of([MeasuredShard(rows=HeldRows(file.results), interval_ns=1_000_000)]), expected=None
+        )
     return None
 
 
@@ -324,7 +329,7 @@ def test_rows_over_several_batches_and_thousands_of_strings_are_read_as_vegeta_r
 
 
 def test_batches_come_one_by_one_and_hold_all_rows_in_order(many_results: bytes) -> None:
-    batches = list(read_batches(io.BytesIO(many_results), name="results.gob"))
+    batches = list(GobReader(io.BytesIO(many_results), "results.gob").batches())
 
     assert len(batches) == 2
     assert np.concatenate([batch.seq for batch in batches]).tolist() == list(range(140_000))
@@ -333,18 +338,15 @@ def test_batches_come_one_by_one_and_hold_all_rows_in_order(many_results: bytes)
 def test_a_file_may_end_where_a_batch_does(many_results: bytes) -> None:
     content = many_results[: message_ends(many_results)[TYPE_DEFINITIONS - 1 + 2**17]]
 
-    batches = list(read_batches(io.BytesIO(content), name="results.gob"))
+    batches = list(GobReader(io.BytesIO(content), "results.gob").batches())
 
     assert [len(batch) for batch in batches] == [2**17]
 
 
-def test_a_file_cut_late_gives_its_batches_before_it_is_told_of(many_results: bytes) -> None:
-    batches = read_batches(io.BytesIO(many_results[:-5]), name="results.gob")
-    begins = message_ends(many_results)[-2]
+def test_a_file_cut_late_gives_its_batches_and_tells_of_the_bytes_behind_them(many_results: bytes) -> None:
+    reader = GobReader(io.BytesIO(many_results[:-5]), "results.gob")
 
-    next(batches)
-    last = next(batches)
+    batches = list(reader.batches())
 
-    assert last.seq[-1] == 139_998
-    with pytest.raises(RunBrokenError, match=rf"byte {begins}: the last record is cut after \d+ bytes"):
-        next(batches)
+    assert batches[-1].seq[-1] == 139_998
+    assert reader.trailing_bytes == len(many_results) - 5 - message_ends(many_results)[-2]

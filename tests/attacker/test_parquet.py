@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from attacker.exits import RunBrokenError
 from attacker.gob import read_gob
-from attacker.parquet import read_parquet, write_parquet
+from attacker.parquet import open_parquet, read_parquet, write_parquet
 from attacker.results import Results, Text
+from attacker.rows import PIECE_ROWS
 from tests.attacker.building import MS, rows
 from tests.attacker.by_vegeta import columns_of
 
@@ -103,3 +104,27 @@ def _told(file: Path, content: bytes) -> str:
     with pytest.raises(RunBrokenError, match="no rows of a shard") as caught:
         read_parquet(file, attack="the-shard")
     return str(caught.value)
+
+
+def test_the_pieces_of_a_file_are_its_rows_one_after_the_other(tmp_path: Path) -> None:
+    results = rows(range(2 * PIECE_ROWS + 5), error=["", "EOF", "EOF", "late", ""] + [""] * (2 * PIECE_ROWS))
+    write_parquet(results, tmp_path / "results.parquet")
+
+    opened = open_parquet(tmp_path / "results.parquet")
+
+    assert (len(opened), opened.pieces) == (2 * PIECE_ROWS + 5, 3)
+    pieces = [opened.piece(index, ("latency_ns",)) for index in (2, 0, 1)]
+    assert [piece["latency_ns"][0] for piece in pieces] == [2 * PIECE_ROWS, 0, PIECE_ROWS]
+    assert np.concatenate([piece["seq"] for piece in opened.first()]).tolist() == list(range(2 * PIECE_ROWS + 5))
+    first = next(iter(opened.first()))
+    assert first.errors is not None
+    assert first.errors(first["seq"] < 5).to_list() == ["", "EOF", "EOF", "late", ""]
+
+
+def test_a_column_without_a_value_is_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "results.parquet"
+    write_parquet(rows([MS] * 3), file)
+    pl.read_parquet(file).with_columns(pl.lit(None, pl.Int64).alias("seq")).write_parquet(file)
+
+    with pytest.raises(RunBrokenError, match=r"these are no rows of a shard \(column seq has rows without a value\)"):
+        list(open_parquet(file).first())

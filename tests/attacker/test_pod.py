@@ -20,7 +20,7 @@ from attacker.report.objectives import parse_objective
 from attacker.report.validity import doubts_on_shard
 from attacker.run_folder import find_shard
 from attacker.sending import Sending
-from tests.attacker.building import a_shard, a_target
+from tests.attacker.building import a_shard, a_target, measured_of
 from tests.attacker.loopback import Loopback, loopback
 from tests.attacker.pods import a_bucket, ended, found_in, plan_in, start_pod
 from tests.certificates import CLIENT, certificates
@@ -36,6 +36,10 @@ def the_verdict(found: list[FoundShard], plan: Plan, *objectives: str) -> tuple[
     run = Run(id=plan.run, started="", ended="", engine="argo", loadtest={}, environment={})
     report, _ = assemble(run, found, [parse_objective(text) for text in objectives], simultaneous=True)
     return report.verdict.result, report.verdict.reasons
+
+
+def requests_of(found: FoundShard) -> int:
+    return measured_of([found.measured]).requests
 
 
 def told(pod: "subprocess.Popen[str]") -> tuple[int, str]:
@@ -55,7 +59,7 @@ def test_what_the_pods_upload_makes_a_report_that_passes(
 
     found = found_in(bucket, plan, tmp_path)
     assert codes == [Exit.PASS] * 4
-    assert [len(one.results) for one in found] == [10, 10, 10, 10]
+    assert [requests_of(one) for one in found] == [10, 10, 10, 10]
     assert the_verdict(found, plan, "success >= 100%") == (VerdictResult.PASS, ())
     assert [(e.node, e.image_digest, e.exit_code) for one in found if (e := one.state.evidence)] == [
         ("node-7", "sha256:abc", 0)
@@ -135,8 +139,8 @@ def test_a_pod_that_is_stopped_uploads_what_it_measured(bucket: Bucket, loopback
     [found] = found_in(bucket, plan, tmp_path)
     result, reasons = the_verdict([found], plan)
     assert (code, found.state.evidence and found.state.evidence.interrupted) == (Exit.PASS, True)
-    assert len(found.results) == len(loopback_api.seen)
-    assert f"get-a: the attack was stopped: {len(found.results)} requests\n" in err
+    assert requests_of(found) == len(loopback_api.seen)
+    assert f"get-a: the attack was stopped: {requests_of(found)} requests\n" in err
     assert result is VerdictResult.INVALID
     assert any("were sent" in reason for reason in reasons)
 
@@ -161,7 +165,7 @@ def test_answers_that_do_not_come_do_not_delay_the_upload(
     assert time.monotonic() - signalled_s < 25
     quick, hanging = found_in(bucket, plan, tmp_path)
     assert codes == [Exit.PASS, Exit.PASS]
-    assert len(quick.results) >= 10
+    assert requests_of(quick) >= 10
     assert "shard hanging: vegeta did not end by itself" in doubts_on_shard(hanging.state)
 
 

@@ -6,10 +6,12 @@ import pytest
 from attacker.evidence import Evidence, sha256_of
 from attacker.parquet import write_parquet
 from attacker.report.assemble import FoundShard
+from attacker.report.figures import Figures
+from attacker.report.sample import MeasuredShard
+from attacker.report.statistics import figures_of
 from attacker.report.validity import doubts_on_shard
 from attacker.run_folder import find_shard, shard_folder
-from tests.attacker.building import MS, a_shard, an_evidence, rows
-from tests.attacker.by_vegeta import columns_of
+from tests.attacker.building import MS, a_measured_shard, a_shard, an_evidence, measured_of, rows
 
 
 @pytest.fixture
@@ -27,6 +29,10 @@ def found_in(run_folder: Path) -> FoundShard:
     return find_shard(run_folder, a_shard(), run="the-run")
 
 
+def _figures(shard: MeasuredShard) -> Figures:
+    return figures_of(measured_of([shard]), expected=None)
+
+
 def test_a_shard_lies_in_a_folder_of_its_name() -> None:
     assert shard_folder(Path("runs/1"), "get-health-0") == Path("runs/1/shards/get-health-0")
 
@@ -34,7 +40,8 @@ def test_a_shard_lies_in_a_folder_of_its_name() -> None:
 def test_a_whole_shard_is_found_with_its_rows_and_evidence(run_folder: Path) -> None:
     found = found_in(run_folder)
 
-    assert columns_of(found.results) == columns_of(rows([MS] * 100))
+    whole = a_measured_shard(rows([MS] * 100), throttled_ratio=0)
+    assert _figures(found.measured) == _figures(whole)
     assert found.state.evidence == an_evidence(
         results_sha256=sha256_of(run_folder / "shards/get-health/results.parquet")
     )
@@ -53,7 +60,7 @@ def test_its_rows_are_measured_by_its_plan(run_folder: Path) -> None:
 def test_a_shard_that_left_nothing_is_missing(tmp_path: Path) -> None:
     found = found_in(tmp_path)
 
-    assert (len(found.results), found.state.evidence) == (0, None)
+    assert (list(found.rows.first()), found.state.evidence) == ([], None)
     assert doubts_on_shard(found.state) == ("shard get-health is missing: it left no evidence",)
 
 
@@ -78,7 +85,7 @@ def test_rows_without_evidence_do_not_count(run_folder: Path) -> None:
 
     found = found_in(run_folder)
 
-    assert (len(found.results), found.state.evidence) == (0, None)
+    assert (list(found.rows.first()), found.state.evidence) == ([], None)
 
 
 def test_a_shard_that_did_not_attack_says_why(run_folder: Path) -> None:
@@ -103,7 +110,7 @@ def test_damaged_evidence_is_told_of_with_its_fault(run_folder: Path, content: b
 
     found = found_in(run_folder)
 
-    assert (len(found.results), found.state.evidence) == (0, None)
+    assert (list(found.rows.first()), found.state.evidence) == ([], None)
     assert str(found.state.trouble).startswith(f"shard.json cannot be read: {told}")
 
 
@@ -122,7 +129,7 @@ def test_rows_that_are_not_those_that_were_measured_do_not_count(run_folder: Pat
 
     found = found_in(run_folder)
 
-    assert len(found.results) == 0
+    assert list(found.rows.first()) == []
     assert doubts_on_shard(found.state)[0].endswith(
         "results.parquet is not what was measured: its sha256 differs from the evidence's"
     )
@@ -133,7 +140,7 @@ def test_missing_rows_are_told_of(run_folder: Path) -> None:
 
     found = found_in(run_folder)
 
-    assert len(found.results) == 0
+    assert list(found.rows.first()) == []
     assert doubts_on_shard(found.state)[0].endswith("results.parquet is missing")
 
 
@@ -145,7 +152,7 @@ def test_rows_that_are_no_rows_are_told_of_though_their_checksum_is_right(run_fo
 
     found = found_in(run_folder)
 
-    assert len(found.results) == 0
+    assert list(found.rows.first()) == []
     assert "these are no rows of a shard" in doubts_on_shard(found.state)[0]
 
 

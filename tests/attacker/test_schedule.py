@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attacker.results import Results
-from attacker.schedule import duplicate_rows, max_in_flight, schedule_of, seq_gaps
+from attacker.schedule import max_in_flight, schedule_of, seq_gaps
 from tests.attacker.building import MS, START_NS, rows
 
 moments = st.integers(START_NS, START_NS + 20)
@@ -63,20 +63,6 @@ def test_the_lag_is_how_much_later_than_the_most_punctual_request(
 @example(seq=[3])
 def test_a_gap_is_a_place_below_the_last_that_no_row_has(seq: list[int]) -> None:
     assert seq_gaps(np.array(seq, np.int64)) == len(set(range(max(seq, default=-1) + 1)) - set(seq))
-
-
-@given(sent=rows_close_together)
-def test_a_duplicate_is_a_row_that_says_what_another_says(sent: list[tuple[int, int, int]]) -> None:
-    results = _rows_of(sent)
-
-    assert duplicate_rows(results) == len(sent) - len(set(sent))
-
-
-# Of millions of requests, two of the same place in two shards do go out in the same nanosecond.
-def test_two_shards_requests_of_one_nanosecond_are_no_duplicates() -> None:
-    results = rows([3 * MS, 4 * MS], timestamp_ns=[START_NS, START_NS], seq=[7, 7])
-
-    assert duplicate_rows(results) == 0
 
 
 @given(sent=rows_close_together)

@@ -1,7 +1,8 @@
 """The benchmarks of docs/benchmarks.md, side by side in one run: every comparison takes turns and tells medians.
 
 Parts: report (2 and 10 million results; beside vegeta report, and beside vegeta encode with polars), percentiles (two
-humps), stall (beside wrk, hey and vegeta), cpu (of an attack, beside vegeta), run (what a user waits for).
+humps), aggregate (100 million requests of 200 shards), stall (beside wrk, hey and vegeta), cpu (of an attack, beside
+vegeta), run (what a user waits for).
 """
 
 import argparse
@@ -16,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
 from tests.benchmarks.attacker_cpu import cpu_a_request  # noqa: E402  (the path to it is set above)
-from tests.benchmarks.measuring import Row, tell  # noqa: E402
+from tests.benchmarks.measuring import PYTHON, Row, median_of, run, tell  # noqa: E402
 from tests.benchmarks.percentile_errors import errors_on_two_humps  # noqa: E402
 from tests.benchmarks.report_speed import (  # noqa: E402
     beside_encode_and_polars,
@@ -25,12 +26,15 @@ from tests.benchmarks.report_speed import (  # noqa: E402
 )
 from tests.benchmarks.results_files import attack_trivial_server, repeated  # noqa: E402
 from tests.benchmarks.run_cost import help_text, local_run  # noqa: E402
+from tests.benchmarks.shards import a_made_run  # noqa: E402
 from tests.benchmarks.stall_tails import p99_after_a_stall  # noqa: E402
 
 LEAST_RESULTS = 2_000_000
 TIMES = 5
 LEAST_ROUNDS = 3
 """Of what takes minutes."""
+LONGEST_S, MOST_MIB = 60, 512
+"""Of a hundred million requests."""
 HEADING = "| what | against | measured | bar | met |\n|---|---|---|---|---|"
 
 
@@ -78,6 +82,21 @@ def _report(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
     yield beside_encode_and_polars(many, "10 M", folder / "results.csv", bar=10, rounds=rounds)
 
 
+def _aggregate(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
+    made = folder / "made"
+    a_made_run(made, targets=10, shards=20, requests=500_000)
+    command = [PYTHON, str(Path(__file__).with_name("scale.py")), f"--folder={made}", "--aggregate"]
+    took = [run(command) for _ in range(min(LEAST_ROUNDS, given.rounds))]
+    wall_s, peak_mib = median_of("wall_s", took), max(one.peak_mib for one in took)
+    yield Row(
+        "aggregate 100 M requests, 200 shards, all plots",
+        "-",
+        f"{wall_s:.1f} s, {peak_mib:,.0f} MiB",
+        "<= 60 s, <= 512 MiB",
+        wall_s <= LONGEST_S and peak_mib <= MOST_MIB,
+    )
+
+
 def _cpu(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
     yield from cpu_a_request(folder, rounds=2 * given.rounds + 1)  # one pair differs by a tenth, the bar is a fiftieth
 
@@ -90,6 +109,7 @@ def _run(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Row]]] = {
     "report": _report,
     "percentiles": lambda folder, given: errors_on_two_humps(folder, rounds=given.rounds),
+    "aggregate": _aggregate,
     "stall": lambda folder, given: p99_after_a_stall(folder, rounds=given.rounds),
     "cpu": _cpu,
     "run": _run,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from attacker.gob import read_batches
+from attacker.gob import GobReader
 from tests.benchmarks.measuring import PYTHON, VEGETA, Row, median_of, run, tell
 from tests.benchmarks.results_files import size_of
 
@@ -29,7 +29,7 @@ def reading_alone(results: Path, *, rounds: int) -> Row:
     for _ in range(rounds + 1):
         with results.open("rb", buffering=0) as stream:
             began = time.perf_counter()
-            count = sum(map(len, read_batches(stream, name=str(results))))
+            count = sum(map(len, GobReader(stream, str(results)).batches()))
             speeds.append(count / (time.perf_counter() - began))
     os.sched_setaffinity(0, cores)
     per_s = statistics.median(speeds[1:])

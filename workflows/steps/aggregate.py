@@ -1,6 +1,6 @@
 """Step aggregate: every shard's rows to one report, in all its faces, written into the run folder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attacker.api_pods import ApiPods
@@ -10,14 +10,17 @@ from attacker.report.figures import Report, Run
 from attacker.report.html import render_html
 from attacker.report.junit import render_junit
 from attacker.report.markdown import render_markdown
+from attacker.report.measuring import Reader
 from attacker.report.plots import plots_of
+from attacker.report.reading import Here
+from attacker.report.sample import Sample
 from attacker.run_folder import find_shard
 from workflows.loadtest import LoadTest, Order
 
 __all__ = ["aggregate"]
 
 
-def aggregate(
+def aggregate(  # noqa: PLR0913  (all that a report rests on)
     loadtest: LoadTest,
     shards: Sequence[Shard],
     run: Run,
@@ -25,6 +28,7 @@ def aggregate(
     *,
     doubts: Sequence[str],
     api: ApiPods | None = None,
+    reader: Callable[[Sequence[Sample]], Reader] = Here,
 ) -> Report:
     """Report on what is in the run folder, be it all that was planned or not.
 
@@ -35,9 +39,10 @@ def aggregate(
         folder: its folder; the report's faces are written here.
         doubts: what is known already to be wrong with the measurement.
         api: the API's pods before and after the attack, where it was deployed in pods for this run.
+        reader: reads the rows of the targets.
     """
     found = [find_shard(folder, shard, run=run.id) for shard in shards]
-    report, samples = assemble(
+    report, measured = assemble(
         run,
         found,
         loadtest.parsed_objectives,
@@ -45,9 +50,10 @@ def aggregate(
         doubts=doubts,
         thresholds=loadtest.thresholds,
         api=api,
+        reader=reader,
     )
     (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    plots = {name: plots_of(sample, name=name) for name, sample in samples.items()}
+    plots = {name: plots_of(one, name=name) for name, one in measured.items()}
     (folder / "report.html").write_text(render_html(report, plots), encoding="utf-8")
     (folder / "report.md").write_text(render_markdown(report), encoding="utf-8")
     (folder / "junit.xml").write_text(render_junit(report), encoding="utf-8")

@@ -53,8 +53,8 @@ def ready(
                 alive()
                 if time.monotonic() > until:
                     raise RunBrokenError(
-                        f"{target.name}: {target.method} {target.url} was not ready within {timeout_s:.3g} s: {trouble}; "
-                        "start the API, or give a longer ready_timeout"
+                        f"{target.name}: {target.method} {target.url} was not ready within {timeout_s:.3g} s: "
+                        f"{trouble}; start the API, or give a longer ready_timeout"
                     )
                 stop.wait(_POLL_S)
 

@@ -1,7 +1,7 @@
-"""Builders of reports and samples, with realistic figures as defaults."""
+"""Builders of reports and measurements, with realistic figures as defaults."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,23 @@ from attacker.report.figures import (
     Verdict,
     VerdictResult,
 )
+from attacker.report.measured import Measured
 from attacker.report.omission import why_they_differ
-from attacker.report.statistics import Sample, figures_of
+from attacker.report.sample import MeasuredShard
+from attacker.report.statistics import figures_of
 from attacker.results import Ints, Results, Text
+from attacker.rows import HeldRows
+from tests.attacker.building import measured_of
 
 __all__ = [
     "Wave",
+    "a_measurement",
     "a_report",
     "a_rule",
     "a_run",
-    "a_sample",
     "a_target",
     "a_verdict",
-    "a_wavy_sample",
+    "a_wavy_measurement",
     "an_error",
     "in_ns",
 ]
@@ -42,7 +46,7 @@ def in_ns(ms: npt.ArrayLike) -> Ints:
     return (np.asarray(ms, np.float64) * 1_000_000).round().astype(np.int64)
 
 
-def a_sample(
+def a_measurement(
     latency_ms: npt.ArrayLike = range(1, 101),
     *,
     interval_ms: float = 10,
@@ -50,8 +54,8 @@ def a_sample(
     code: npt.ArrayLike = 200,
     error: Sequence[str] = (),
     missing: range = range(0),
-) -> Sample:
-    """Make rows that were due every `interval_ms`.
+) -> Measured:
+    """Measure rows that were due every `interval_ms`.
 
     Args:
         latency_ms: a value a row.
@@ -61,36 +65,45 @@ def a_sample(
         error: the error of each; none of any where it is empty.
         missing: rows that were lost.
     """
-    latency_ns = in_ns(latency_ms)
-    n = len(latency_ns)
-    seq = np.arange(n, dtype=np.int64)
-    lag_ns = np.broadcast_to(in_ns(0 if lag_ms is None else lag_ms), n)
-    codes = np.broadcast_to(np.asarray(code, np.int64), n)
-    texts = tuple(dict.fromkeys(error)) or ("",)
-    errors = np.array([texts.index(text) for text in error], np.int32) if error else np.zeros(n, np.int32)
+    n = len(in_ns(latency_ms))
+    kept = ~np.isin(np.arange(n), missing)
+    interval_ns, texts = max(1, int(interval_ms * 1e6)), tuple(dict.fromkeys(error)) or ("",)
+    rows = _rows(
+        timestamp_ns=START_NS + np.arange(n) * interval_ns + in_ns(0 if lag_ms is None else lag_ms),
+        seq=np.arange(n),
+        code=np.broadcast_to(np.asarray(code, np.int64), n),
+        latency_ns=in_ns(latency_ms),
+        errors=Text(np.array([texts.index(text) for text in error] or [0] * n, np.int32), texts),
+    )[kept]
+    if lag_ms is None:
+        return measured_of([MeasuredShard(rows=HeldRows(rows))])
+    # A request of the warm-up that was on time says when the others were due, however late they all were.
+    first = _rows(
+        timestamp_ns=np.array([START_NS]),
+        seq=np.zeros(1, np.int64),
+        code=np.array([200]),
+        latency_ns=np.zeros(1, np.int64),
+        errors=Text(np.zeros(1, np.int32), ("",)),
+    )
+    after = replace(rows, seq=rows.seq + 1, timestamp_ns=rows.timestamp_ns + interval_ns)
+    held = HeldRows(Results.joined([first, after] if n else []))
+    return measured_of([MeasuredShard(rows=held, interval_ns=interval_ns, warmup_requests=1, throttled_ratio=0.0)])
+
+
+def _rows(*, timestamp_ns: Ints, seq: Ints, code: Ints, latency_ns: Ints, errors: Text) -> Results:
+    n = len(seq)
     same = Text(np.zeros(n, np.int32), ("",))
-    kept = ~np.isin(seq, missing)
-    results = Results(
-        timestamp_ns=START_NS + (seq * interval_ms * 1e6).astype(np.int64) + lag_ns,
+    return Results(
+        timestamp_ns=timestamp_ns,
         seq=seq,
-        code=codes,
+        code=code,
         latency_ns=latency_ns,
         bytes_in=np.full(n, 15, np.int64),
         bytes_out=np.zeros(n, np.int64),
         attack=same,
-        error=Text(errors, texts),
+        error=errors,
         method=same,
         url=same,
-    )
-    return Sample(
-        results=results[kept],
-        lag_ns=None if lag_ms is None else lag_ns[kept],
-        succeeded=((codes >= 200) & (codes < 400))[kept],
-        shards=1,
-        origins_ns=(START_NS,) if n else (),
-        seq_gaps=len(missing),
-        duplicates=0,
-        throttled_ratio=0.0,
     )
 
 
@@ -106,8 +119,8 @@ class Wave:
     error_share: float = 0
 
 
-def a_wavy_sample(wave: Wave, *, seed: int = 7) -> Sample:
-    """Make rows of a service that behaves like this."""
+def a_wavy_measurement(wave: Wave, *, seed: int = 7) -> Measured:
+    """Measure rows of a service that behaves like this."""
     random = np.random.default_rng(seed)
     n = wave.seconds * wave.rate_per_s
     latency_ms = random.lognormal(np.log(wave.median_ms), 0.35, n)
@@ -122,7 +135,7 @@ def a_wavy_sample(wave: Wave, *, seed: int = 7) -> Sample:
     code = np.where(refused, 0, np.where(failed, 503, 200))
     refusal = 'Get "http://api:5000/metadata": dial tcp 0.0.0.0:0->10.0.0.1:5000: connect: connection refused'
     errors = np.where(refused, refusal, np.where(failed, "503 Service Unavailable", ""))
-    return a_sample(
+    return a_measurement(
         latency_ms,
         interval_ms=1000 / wave.rate_per_s,
         lag_ms=lag_ms - lag_ms.min(),
@@ -134,14 +147,14 @@ def a_wavy_sample(wave: Wave, *, seed: int = 7) -> Sample:
 def a_target(
     name: str = "get-health",
     *,
-    sample: Sample | None = None,
+    measured: Measured | None = None,
     objectives: Sequence[Judged] = (),
     errors: Sequence[str] = (),
     expected: int | None = None,
 ) -> TargetFigures:
-    """Make a target's figures from a sample; the named errors are put in place of its own."""
-    sample = sample or a_sample()
-    figures = figures_of(sample, expected=expected or len(sample.results))
+    """Make a target's figures of what was measured; the named errors are put in place of its own."""
+    measured = measured or a_measurement()
+    figures = figures_of(measured, expected=expected or measured.requests)
     known = {key: getattr(figures, key) for key in Figures.model_fields}
     named = {"errors": tuple(an_error(example=error) for error in errors)} if errors else {}
     omission = why_they_differ(figures, max_workers=None)

@@ -5,13 +5,13 @@ import pytest
 from attacker.report.figures import Judged, Report
 from tests.attacker.report.a_report import (
     Wave,
+    a_measurement,
     a_report,
     a_rule,
     a_run,
-    a_sample,
     a_target,
     a_verdict,
-    a_wavy_sample,
+    a_wavy_measurement,
 )
 
 P99 = "p99 < 50ms"
@@ -30,7 +30,7 @@ def failed_run() -> Report:
         Judged(objective=P99, measured=50_000_400, met=False),
         Judged(objective=SUCCESS, measured=0.9558, met=False),
     )
-    metadata = a_target("get-metadata", sample=a_wavy_sample(Wave(error_share=0.1)), objectives=missed)
+    metadata = a_target("get-metadata", measured=a_wavy_measurement(Wave(error_share=0.1)), objectives=missed)
     return a_report(
         a_target("get-health", objectives=[Judged(objective=P99, measured=11_400_000, met=True)]),
         metadata,
@@ -41,7 +41,7 @@ def failed_run() -> Report:
 @pytest.fixture
 def run_without_a_request() -> Report:
     unknown = (Judged(objective=P99, measured=None, met=None),)
-    empty = a_target("get-health", sample=a_sample([]), objectives=unknown, expected=3600)
+    empty = a_target("get-health", measured=a_measurement([]), objectives=unknown, expected=3600)
     return a_report(empty, verdict=a_verdict("INVALID", "shard get-health is missing: it left no evidence"))
 
 
@@ -49,7 +49,7 @@ def run_without_a_request() -> Report:
 def run_with_a_stall() -> Report:
     """Of 100 requests that took a millisecond each, ten were sent 1 to 10 seconds late."""
     late = [0] * 90 + [1000 * second for second in range(10, 0, -1)]
-    return a_report(a_target("get-health"), a_target("get-stalled", sample=a_sample([1] * 100, lag_ms=late)))
+    return a_report(a_target("get-health"), a_target("get-stalled", measured=a_measurement([1] * 100, lag_ms=late)))
 
 
 @pytest.fixture

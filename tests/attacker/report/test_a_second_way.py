@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from attacker.report.statistics import MeasuredShard, figures_of, sample_of
+from attacker.report.sample import MeasuredShard
+from attacker.report.statistics import figures_of
+from attacker.rows import HeldRows
+from tests.attacker.building import measured_of
 from tests.attacker.corpus import KINDS, Corpus
 from tests.attacker.report.second_way import SecondWay
 
@@ -13,10 +16,10 @@ from tests.attacker.report.second_way import SecondWay
 def computed_here(corpus: Corpus, *, warmup_requests: int) -> dict[str, Any]:
     """Give the figures, with the number of failed requests in place of their classes."""
     shards = [
-        MeasuredShard(results=results, interval_ns=corpus.interval_ns, warmup_requests=warmup_requests)
+        MeasuredShard(rows=HeldRows(results), interval_ns=corpus.interval_ns, warmup_requests=warmup_requests)
         for results in corpus.results
     ]
-    figures = figures_of(sample_of(shards), expected=None).model_dump()
+    figures = figures_of(measured_of(shards), expected=None).model_dump()
     failed = sum(error["count"] for error in figures.pop("errors"))
     unknown = ("expected", "sent_ratio", "throttled_ratio")
     attack = {name: value for name, value in figures["attack"].items() if name not in unknown}

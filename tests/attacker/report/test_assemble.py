@@ -10,6 +10,7 @@ from attacker.report.assemble import FoundShard, assemble
 from attacker.report.figures import Report, Run, VerdictResult
 from attacker.report.objectives import parse_objective
 from attacker.report.validity import ShardState
+from attacker.rows import HeldRows
 from attacker.sending import Sending
 from tests.attacker.building import MS, START_NS, a_shard, a_target, an_evidence, rows
 
@@ -41,7 +42,9 @@ def a_found_shard(
     return FoundShard(
         shard=shard,
         state=ShardState(name=name, run="the-run", evidence=an_evidence(**{**as_planned, **(evidence or {})})),
-        results=rows(latency_ns, timestamp_ns=[start_ns + 100 * MS * seq for seq in range(len(latency_ns))], code=code),
+        rows=HeldRows(
+            rows(latency_ns, timestamp_ns=[start_ns + 100 * MS * seq for seq in range(len(latency_ns))], code=code)
+        ),
     )
 
 
@@ -49,7 +52,7 @@ def a_missing_shard(name: str, *, target: str = "get-health") -> FoundShard:
     return FoundShard(
         shard=a_shard(name=name, target=a_target(name=target)),
         state=ShardState(name=name, run="the-run", evidence=None),
-        results=rows([]),
+        rows=HeldRows(rows([])),
     )
 
 
@@ -85,7 +88,7 @@ def test_the_limit_of_workers_that_held_requests_back_is_that_of_all_shards_toge
     shards = [
         replace(
             a_found_shard(f"get-health-{index}", latency_ns=[5000 * MS] * 100, sending=Sending(max_workers=99)),
-            results=rows([5000 * MS] * 100, timestamp_ns=late),
+            rows=HeldRows(rows([5000 * MS] * 100, timestamp_ns=late)),
         )
         for index in range(2)
     ]
@@ -100,7 +103,8 @@ def test_where_one_shard_had_no_limit_of_workers_none_is_told() -> None:
     late = rows([5000 * MS] * 100, timestamp_ns=[START_NS] * 2 + [START_NS + 10_000 * MS] * 98)
     limits = (Sending(max_workers=1), Sending())
     shards = [
-        replace(a_found_shard(f"get-health-{index}", sending=limit), results=late) for index, limit in enumerate(limits)
+        replace(a_found_shard(f"get-health-{index}", sending=limit), rows=HeldRows(late))
+        for index, limit in enumerate(limits)
     ]
 
     [target] = assembled(*shards).targets
@@ -230,10 +234,10 @@ def test_targets_that_start_together_have_a_skew_and_those_in_turn_have_none() -
     assert (together.overall.attack.start_skew_ns, in_turn.overall.attack.start_skew_ns) == (30 * MS, None)
 
 
-def test_every_targets_rows_are_given_for_its_plots() -> None:
-    _, samples = assemble(RUN, [a_found_shard("one"), a_missing_shard("two", target="two")], [], simultaneous=True)
+def test_what_was_measured_of_every_target_is_given_for_its_plots() -> None:
+    _, measured = assemble(RUN, [a_found_shard("one"), a_missing_shard("two", target="two")], [], simultaneous=True)
 
-    assert {name: len(sample.results) for name, sample in samples.items()} == {"get-health": 100, "two": 0}
+    assert {name: one.requests for name, one in measured.items()} == {"get-health": 100, "two": 0}
 
 
 @given(

@@ -11,8 +11,11 @@ import trustme
 from attacker.gob import read_gob
 from attacker.report.errors import ErrorClass
 from attacker.report.figures import ErrorCount
-from attacker.report.statistics import MeasuredShard, figures_of, is_answered, sample_of
+from attacker.report.sample import MeasuredShard, is_answered
+from attacker.report.statistics import figures_of
 from attacker.results import Results
+from attacker.rows import HeldRows
+from tests.attacker.building import measured_of
 from tests.attacker.by_vegeta import attacked
 from tests.attacker.failing import HANG_UP, RESET, a_name_server, a_server_that_ends_with
 from tests.attacker.loopback import Loopback, a_refusing_port, loopback
@@ -29,8 +32,8 @@ def results_of(content: bytes) -> Results:
 
 
 def errors_of(content: bytes, *, is_success: Callable[[int], bool] = is_answered) -> tuple[ErrorCount, ...]:
-    shard = MeasuredShard(results=results_of(content))
-    return figures_of(sample_of([shard], is_success=is_success), expected=None).errors
+    shard = MeasuredShard(rows=HeldRows(results_of(content)))
+    return figures_of(measured_of([shard], is_success=is_success), expected=None).errors
 
 
 def the_only_error(content: bytes, *, is_success: Callable[[int], bool] = is_answered) -> tuple[ErrorClass, str]:

@@ -16,7 +16,7 @@ from attacker.report.figures import Judged, Report
 from attacker.report.html import render_html, render_target_html
 from attacker.report.notation import MISSING
 from attacker.report.plots import TargetPlots, plots_of
-from tests.attacker.report.a_report import a_report, a_run, a_sample, a_target, a_verdict
+from tests.attacker.report.a_report import a_measurement, a_report, a_run, a_target, a_verdict
 
 ARGO_POLICY = (
     "sandbox allow-same-origin; base-uri 'none'; default-src 'none'; img-src 'self'; style-src 'self' 'unsafe-inline'"
@@ -105,7 +105,7 @@ def test_a_run_without_objectives_is_no_good_news(run_without_objectives: Report
 
 
 def test_the_summary_shows_corrected_latency() -> None:
-    report = a_report(a_target(sample=a_sample(range(1, 101), lag_ms=2)))
+    report = a_report(a_target(measured=a_measurement(range(1, 101), lag_ms=2)))
 
     assert ["get-health", "100", "100/s", "100%", "52ms", "97ms", "101ms", "102ms", "102ms", "2ms"] in page_of(
         report
@@ -119,7 +119,7 @@ def test_several_targets_have_a_row_for_all_together(passed_run: Report) -> None
 
 
 def test_corrected_latency_stands_beside_vegetas() -> None:
-    rows = page_of(a_report(a_target(sample=a_sample(range(1, 101), lag_ms=2)))).rows
+    rows = page_of(a_report(a_target(measured=a_measurement(range(1, 101), lag_ms=2)))).rows
 
     assert ["", "corrected", "vegeta"] in rows
     assert ["p99", "101ms", "99ms"] in rows
@@ -133,7 +133,7 @@ def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_wi
 
 
 def test_a_percentile_that_the_requests_cannot_tell_is_greyed() -> None:
-    html = render_html(a_report(a_target(sample=a_sample(range(1, 101)))), {})
+    html = render_html(a_report(a_target(measured=a_measurement(range(1, 101)))), {})
 
     assert '<td class="number">99ms</td>' in html
     assert '<td class="number thin">100ms</td>' in html
@@ -155,8 +155,8 @@ def test_a_target_without_plots_has_measured_nothing(run_without_a_request: Repo
 
 def test_answers_and_errors_are_counted() -> None:
     errors = [""] * 7 + ["503 Oh"] * 2 + ["lookup <api>: no such host"]
-    sample = a_sample([5] * 10, code=[200] * 7 + [503] * 2 + [0], error=errors)
-    rows = page_of(a_report(a_target(sample=sample))).rows
+    measured = a_measurement([5] * 10, code=[200] * 7 + [503] * 2 + [0], error=errors)
+    rows = page_of(a_report(a_target(measured=measured))).rows
 
     assert ["no answer", "1", "10%"] in rows
     assert ["503", "2", "20%"] in rows
@@ -192,7 +192,7 @@ def test_a_limit_of_workers_is_told_where_there_is_one() -> None:
 
 
 def test_a_page_needs_no_script_and_nothing_from_elsewhere(failed_run: Report) -> None:
-    plots = {target.name: plots_of(a_sample(), name=target.name) for target in failed_run.targets}
+    plots = {target.name: plots_of(a_measurement(), name=target.name) for target in failed_run.targets}
     html = render_html(failed_run, plots)
     tags = {tag for tag, _ in Page(html).tags}
 
@@ -202,7 +202,7 @@ def test_a_page_needs_no_script_and_nothing_from_elsewhere(failed_run: Report) -
 
 
 def test_a_targets_own_page_has_neither_run_nor_verdict() -> None:
-    page = Page(render_target_html(a_target("results.bin", sample=a_sample(lag_ms=None)), PLOTS))
+    page = Page(render_target_html(a_target("results.bin", measured=a_measurement(lag_ms=None)), PLOTS))
 
     assert page.text.startswith("results.bin")
     assert "100 requests at 100/s, 100% of them answered as expected." in page.text
@@ -212,7 +212,7 @@ def test_a_targets_own_page_has_neither_run_nor_verdict() -> None:
 
 def test_a_targets_own_page_can_be_of_nothing() -> None:
     nothing = TargetPlots(time_series=None, distribution=None)
-    page = Page(render_target_html(a_target("results.bin", sample=a_sample([])), nothing))
+    page = Page(render_target_html(a_target("results.bin", measured=a_measurement([])), nothing))
 
     assert page.text.count("Nothing was measured.") == 3
 
@@ -233,7 +233,7 @@ def test_no_text_of_others_changes_the_markup(text: str) -> None:
 def test_a_browser_shows_the_page_under_argos_policy_without_complaint(
     failed_run: Report, tmp_path: Path, width: int
 ) -> None:
-    plots = {target.name: plots_of(a_sample(), name=target.name) for target in failed_run.targets}
+    plots = {target.name: plots_of(a_measurement(), name=target.name) for target in failed_run.targets}
 
     with served(render_html(failed_run, plots)) as address:
         said = screenshot(address, tmp_path, width=width)

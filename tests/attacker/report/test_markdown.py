@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from attacker.report.figures import Judged, Report
 from attacker.report.markdown import render_markdown
 from attacker.report.notation import MISSING
-from tests.attacker.report.a_report import a_report, a_sample, a_target, a_verdict
+from tests.attacker.report.a_report import a_measurement, a_report, a_target, a_verdict
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_it_is_said_of_each_target_why_its_latency_is_longer_than_vegetas(run_wi
 
 def test_only_the_most_frequent_errors_are_listed() -> None:
     rare = a_target("get-metadata", errors=[f"rare {number}" for number in range(12)])
-    frequent = a_target(sample=a_sample([5] * 2, code=500, error=["500 Oh"] * 2))
+    frequent = a_target(measured=a_measurement([5] * 2, code=500, error=["500 Oh"] * 2))
     lines = render_markdown(a_report(rare, frequent)).splitlines()
 
     assert lines.index(r"| get-health | http\_5xx | 2 | 500 Oh |") < lines.index(

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from attacker.report.figures import ErrorCount, Figures, Judged
 from attacker.report.objectives import Bound, figure_names, judge, measure, parse_objective
-from attacker.report.statistics import figures_of, sample_of
-from tests.attacker.building import MS, a_measured_shard, rows
+from attacker.report.statistics import figures_of
+from tests.attacker.building import MS, a_measured_shard, measured_of, rows
 
 LATENCIES = ["min", "mean", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max"]
 
@@ -32,12 +32,12 @@ def figures() -> Figures:
         )
         for index in range(2)
     ]
-    return figures_of(sample_of(shards), expected=9)
+    return figures_of(measured_of(shards), expected=9)
 
 
 @pytest.fixture
 def empty_figures() -> Figures:
-    return figures_of(sample_of([]), expected=100)
+    return figures_of(measured_of([]), expected=100)
 
 
 def numbers_of(model: type[BaseModel]) -> Iterator[str]:
@@ -81,7 +81,7 @@ def test_every_figure_of_the_report_can_be_named_and_is_measured(figures: Figure
 
 @pytest.mark.parametrize("path", EVERY_FIGURE)
 def test_a_figure_that_was_not_measured_is_neither_met_nor_missed(path: str) -> None:
-    nothing = figures_of(sample_of([]), expected=100)
+    nothing = figures_of(measured_of([]), expected=100)
 
     [judged] = judge([parse_objective(an_objective_on(path))], "get-health", nothing)
 

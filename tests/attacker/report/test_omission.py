@@ -8,11 +8,11 @@ from attacker.report.figures import Figures
 from attacker.report.omission import differs_materially, why_they_differ
 from attacker.report.statistics import figures_of
 from tests.attacker.building import MS
-from tests.attacker.report.a_report import a_sample
+from tests.attacker.report.a_report import a_measurement
 
 
 def figures(latency_ms: Sequence[float], lag_ms: Sequence[float] | None, *, interval_ms: float = 10) -> Figures:
-    return figures_of(a_sample(latency_ms, lag_ms=lag_ms, interval_ms=interval_ms), expected=None)
+    return figures_of(a_measurement(latency_ms, lag_ms=lag_ms, interval_ms=interval_ms), expected=None)
 
 
 @pytest.fixture

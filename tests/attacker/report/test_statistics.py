@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from attacker.gob import read_gob
 from attacker.report.errors import normalise_error
 from attacker.report.figures import Figures, LagFigures, LatencyFigures
-from attacker.report.statistics import MeasuredShard, Sample, figures_of, lag_figures, nearest_rank, sample_of
+from attacker.report.sample import MeasuredShard, Sample
+from attacker.report.statistics import figures_of, lag_figures, nearest_rank
 from attacker.results import Results
+from attacker.rows import HeldRows
 from attacker.vegeta import find_vegeta
-from tests.attacker.building import MS, START_NS, a_measured_shard, rows
+from tests.attacker.building import MS, START_NS, a_measured_shard, measured_of, measured_together, rows
 from tests.attacker.report.a_report import an_error
 
 HOUR_NS = 3_600_000_000_000
@@ -32,7 +34,11 @@ answers = st.lists(
 
 
 def figures(*shards: MeasuredShard, expected: int | None = None) -> Figures:
-    return figures_of(sample_of(shards), expected=expected)
+    return figures_of(measured_of(shards), expected=expected)
+
+
+def a_sample(results: Results) -> Sample:
+    return Sample(shards=(a_measured_shard(results),))
 
 
 def latency(results: Results) -> LatencyFigures:
@@ -112,10 +118,10 @@ def test_every_figure_is_the_same_over_any_shards_in_any_order(
     whole = rows(
         latency_ns, timestamp_ns=[START_NS + one for one in timestamps], seq=range(len(sent)), code=codes, error=errors
     )
-    shards = [MeasuredShard(results=part) for part in split(whole, at)]
+    shards = [MeasuredShard(rows=HeldRows(part)) for part in split(whole, at)]
     order.shuffle(shards)
 
-    of_shards, of_whole = figures(*shards), figures(MeasuredShard(results=whole))
+    of_shards, of_whole = figures(*shards), figures(MeasuredShard(rows=HeldRows(whole)))
 
     per_shard = {"shards": 0, "seq_gaps": 0}
     assert of_shards.attack.model_copy(update=per_shard) == of_whole.attack.model_copy(update=per_shard)
@@ -175,7 +181,7 @@ def test_success_is_counted_as_vegeta_does_unless_the_target_says_otherwise() ->
     shard = a_measured_shard(rows([MS] * 5, code=[0, 200, 302, 404, 500]))
 
     assert figures(shard).success == 2 / 5
-    assert figures_of(sample_of([shard], is_success={404}.__contains__), expected=None).success == 1 / 5
+    assert figures_of(measured_of([shard], is_success={404}.__contains__), expected=None).success == 1 / 5
 
 
 def test_status_codes_are_counted_a_missing_answer_as_0() -> None:
@@ -221,7 +227,7 @@ def test_errors_that_differ_in_the_attackers_port_only_are_one() -> None:
 def test_an_answer_that_was_not_expected_is_an_error_though_vegeta_gives_it_no_text() -> None:
     shard = a_measured_shard(rows([MS] * 3, code=[200, 204, 1200]))
 
-    found = figures_of(sample_of([shard], is_success={200}.__contains__), expected=None)
+    found = figures_of(measured_of([shard], is_success={200}.__contains__), expected=None)
 
     assert found.errors == (
         an_error(**{"class": "status", "count": 2, "example": "status 1200 is not the expected one"}),
@@ -231,7 +237,7 @@ def test_an_answer_that_was_not_expected_is_an_error_though_vegeta_gives_it_no_t
 def test_an_expected_failure_is_no_error() -> None:
     shard = a_measured_shard(rows([MS], code=404, error="404 Not Found"))
 
-    assert figures_of(sample_of([shard], is_success={404}.__contains__), expected=None).errors == ()
+    assert figures_of(measured_of([shard], is_success={404}.__contains__), expected=None).errors == ()
 
 
 # A code above 999 was once taken for the code of another error's text.
@@ -291,7 +297,7 @@ def test_a_request_never_waited_less_than_vegeta_says(latency_ns: list[int]) -> 
 
 
 def test_where_one_shards_schedule_is_unknown_nothing_is_corrected() -> None:
-    found = figures(a_measured_shard(rows([MS])), MeasuredShard(results=rows([MS])))
+    found = figures(a_measured_shard(rows([MS])), MeasuredShard(rows=HeldRows(rows([MS]))))
 
     assert (found.corrected_latency_ns, found.attack.lag_ns) == (None, None)
 
@@ -340,35 +346,35 @@ def test_what_was_sent_is_compared_with_what_was_expected() -> None:
 @given(first=latencies, second=latencies)
 @example(first=[1], second=[HOUR_NS])
 def test_overall_is_computed_over_all_targets_rows(first: list[int], second: list[int]) -> None:
-    samples = [sample_of([a_measured_shard(rows(latency_ns))]) for latency_ns in (first, second)]
+    samples = [a_sample(rows(latency_ns)) for latency_ns in (first, second)]
 
-    found = figures_of(Sample.joined(samples, simultaneous=True), expected=None)
+    found = figures_of(measured_together(*samples), expected=None)
 
     assert found.latency_ns == latency(rows(first + second))
     assert (found.requests, found.attack.shards, found.attack.start_skew_ns) == (len(first + second), 2, 0)
 
 
 def test_targets_that_are_attacked_in_turn_have_no_skew() -> None:
-    samples = [sample_of([a_measured_shard(rows([MS]))])] * 2
+    samples = [a_sample(rows([MS]))] * 2
 
-    assert figures_of(Sample.joined(samples, simultaneous=False), expected=None).attack.start_skew_ns is None
+    assert figures_of(measured_together(*samples, simultaneous=False), expected=None).attack.start_skew_ns is None
 
 
 def test_overall_nothing_is_corrected_where_one_targets_schedule_is_unknown() -> None:
-    samples = [sample_of([a_measured_shard(rows([MS]))]), sample_of([MeasuredShard(results=rows([MS]))])]
+    samples = [a_sample(rows([MS])), Sample(shards=(MeasuredShard(rows=HeldRows(rows([MS]))),))]
 
-    assert figures_of(Sample.joined(samples, simultaneous=True), expected=None).corrected_latency_ns is None
+    assert figures_of(measured_together(*samples), expected=None).corrected_latency_ns is None
 
 
 def test_each_targets_own_expectation_counts_overall() -> None:
     shard = a_measured_shard(rows([MS], code=404))
-    samples = [sample_of([shard]), sample_of([shard], is_success={404}.__contains__)]
+    samples = [Sample(shards=(shard,)), Sample(shards=(shard,), is_success={404}.__contains__)]
 
-    assert figures_of(Sample.joined(samples, simultaneous=True), expected=None).success == 0.5
+    assert figures_of(measured_together(*samples), expected=None).success == 0.5
 
 
 def test_no_targets_at_all_have_figures_that_say_nothing() -> None:
-    found = figures_of(Sample.joined([], simultaneous=True), expected=0)
+    found = figures_of(measured_together(), expected=0)
 
     assert (found.requests, found.latency_ns, found.success, found.attack.sent_ratio) == (0, None, None, None)
 
@@ -382,7 +388,9 @@ def test_what_vegeta_computes_exactly_is_the_same_to_the_digit(results_of_every_
     told = subprocess.run(command, input=results_of_every_kind, capture_output=True, check=True, timeout=30).stdout
     vegetas = json.loads(told)
 
-    found = figures(MeasuredShard(results=read_gob(io.BytesIO(results_of_every_kind), name="results.gob").results))
+    found = figures(
+        MeasuredShard(rows=HeldRows(read_gob(io.BytesIO(results_of_every_kind), name="results.gob").results))
+    )
 
     assert found.latency_ns is not None
     ours = (found.latency_ns.min, found.latency_ns.mean, found.latency_ns.max)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from attacker.report.figures import Report
 from attacker.report.notation import MISSING
 from attacker.report.text import render_target_text, render_text
-from tests.attacker.report.a_report import a_report, a_sample, a_target, a_verdict
+from tests.attacker.report.a_report import a_measurement, a_report, a_target, a_verdict
 
 
 def test_a_passed_run_ends_in_its_verdict(passed_run: Report) -> None:
@@ -44,8 +44,8 @@ def test_what_was_not_measured_is_a_dash_and_never_0(run_without_a_request: Repo
 
 @pytest.mark.parametrize("name", ["get-health", "x" * 63], ids=["a short name", "the longest name"])
 def test_no_line_is_wider_than_the_terminal_and_no_figure_is_cut(name: str) -> None:
-    slow = a_sample([0.0123, 123, 1234, 12_345] * 300_000, interval_ms=0.2)
-    report = a_report(a_target(name, sample=slow), verdict=a_verdict("FAIL", "a reason that goes on and on " * 9))
+    slow = a_measurement([0.0123, 123, 1234, 12_345] * 300_000, interval_ms=0.2)
+    report = a_report(a_target(name, measured=slow), verdict=a_verdict("FAIL", "a reason that goes on and on " * 9))
     text = render_text(report, width=80, colour=False)
 
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -75,9 +75,11 @@ def test_no_text_of_others_takes_over_the_terminal(text: str) -> None:
 
 
 def test_a_targets_own_text_reads_like_vegetas_report() -> None:
-    sample = a_sample(range(1, 101), lag_ms=2, code=[200] * 99 + [503], error=[""] * 99 + ["503 Service Unavailable"])
+    measured = a_measurement(
+        range(1, 101), lag_ms=2, code=[200] * 99 + [503], error=[""] * 99 + ["503 Service Unavailable"]
+    )
     # Sent over 990 ms; the last answer came 100 ms after that.
-    assert render_target_text(a_target(sample=sample)) == (
+    assert render_target_text(a_target(measured=measured)) == (
         "Requests      [total, rate, throughput]                       100, 100/s, 90.83/s\n"
         "Duration      [total, attack, wait]                           1.09s, 990ms, 100ms\n"
         "Corrected     [min, mean, 50, 90, 95, 99, 99.9, 99.99, max]   "
@@ -108,7 +110,7 @@ def test_a_targets_own_text_says_so_too(run_with_a_stall: Report) -> None:
 
 
 def test_a_targets_own_text_without_a_schedule_has_no_corrected_latency() -> None:
-    text = render_target_text(a_target(sample=a_sample(lag_ms=None)))
+    text = render_target_text(a_target(measured=a_measurement(lag_ms=None)))
 
     assert "Corrected" not in text
     assert "Latencies" in text
@@ -121,7 +123,7 @@ def test_bytes_that_nobody_counted_are_a_dash() -> None:
 
 
 def test_a_targets_own_text_can_be_of_nothing() -> None:
-    lines = render_target_text(a_target(sample=a_sample([]))).splitlines()
+    lines = render_target_text(a_target(measured=a_measurement([]))).splitlines()
 
     assert lines[0].split("]")[1].split() == ["0,", f"{MISSING},", MISSING]
     assert lines[1].split("]")[1].split() == [f"{MISSING},", f"{MISSING},", MISSING]

@@ -11,9 +11,9 @@ from attacker.api_pods import ApiPod, ApiPods, Snapshot
 from attacker.report.figures import Checked, ErrorCount, Figures, LagFigures, Outcome
 from attacker.report.measurement import Measurement, TargetState
 from attacker.report.rules import RULES, RuleName, thresholds_of
-from attacker.report.statistics import figures_of, sample_of
+from attacker.report.statistics import figures_of
 from attacker.report.validity import ShardState, check, doubts_of
-from tests.attacker.building import MS, a_measured_shard, an_evidence, rows
+from tests.attacker.building import MS, a_measured_shard, an_evidence, measured_of, rows
 from tests.attacker.report.a_report import an_error
 
 SECOND_NS = 1000 * MS
@@ -21,7 +21,7 @@ SECOND_NS = 1000 * MS
 
 def the_figures(*, sent: int = 100, expected: int | None = 100, lag_ms: float = 1, **attack: Any) -> Figures:
     """Of requests that took a millisecond each, and were sent up to so late."""
-    figures = figures_of(sample_of([a_measured_shard(rows([MS] * sent))]), expected=expected)
+    figures = figures_of(measured_of([a_measured_shard(rows([MS] * sent))]), expected=expected)
     late = {"lag_ns": LagFigures(p50=0, p99=int(lag_ms * MS), max=int(lag_ms * MS))} if sent else {}
     return figures.model_copy(update={"attack": figures.attack.model_copy(update={**late, **attack})})
 

@@ -5,9 +5,9 @@ import pytest
 from attacker.report.objectives import OVERALL, parse_objective
 from attacker.report.statistics import figures_of
 from attacker.report.workers import is_missed_at_any_load
-from tests.attacker.report.a_report import a_sample
+from tests.attacker.report.a_report import a_measurement
 
-FAILING = a_sample([10] * 100, lag_ms=range(0, 2000, 20), code=[200] * 90 + [503] * 10)
+FAILING = a_measurement([10] * 100, lag_ms=range(0, 2000, 20), code=[200] * 90 + [503] * 10)
 """Each answer took 10 ms, and one in ten failed; the last request was sent 1,980 ms late."""
 
 

@@ -1,0 +1,120 @@
+"""The most requests that were under way at one moment, exactly, in bounded memory: look closer only where it may be.
+
+Starts and ends are counted in cells of time. As many as were under way when a cell began, and as started within it, is
+the most that it can hold; as many as were under way when one in which a request started ended, is the least that the
+answer can be. Only cells that can hold more than that least are looked into, the most promising first.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attacker.results import Ints
+
+__all__ = ["Cells", "InFlightSearch", "Moments", "cells_over", "chosen_moments"]
+
+_MOST_CELLS = 1 << 20
+_CELLS_A_ROW = 4
+_MOST_MOMENTS = 1 << 20
+
+Counts = npt.NDArray[np.signedinteger[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cells of time, all of 2**shift nanoseconds."""
+
+    origin_ns: int
+    shift: int
+    number: int
+
+
+@dataclass(slots=True)
+class Moments:
+    """When requests of chosen cells started and ended."""
+
+    starts_ns: list[Ints] = field(default_factory=list)
+    ends_ns: list[Ints] = field(default_factory=list)
+
+    def join(self, other: "Moments") -> None:
+        """Add those of other requests."""
+        self.starts_ns += other.starts_ns
+        self.ends_ns += other.ends_ns
+
+
+def cells_over(first_ns: int, last_ns: int, *, series: int, rows: int) -> Cells:
+    """Lay cells over all starts, as fine as there is room for with so many series of counts, and is worth it."""
+    most = max(1, min(_MOST_CELLS // series, _CELLS_A_ROW * rows))
+    span_ns = last_ns - first_ns
+    shift = next(shift for shift in range(65) if span_ns >> shift < most)
+    return Cells(first_ns, shift, 1 + (span_ns >> shift))
+
+
+def chosen_moments(moments_ns: Ints, cells: Cells, chosen: npt.NDArray[np.bool_]) -> Ints:
+    """Pick the moments that are in chosen cells."""
+    cell = (moments_ns - cells.origin_ns) >> cells.shift
+    inside = (cell >= 0) & (cell < cells.number)
+    inside[inside] = chosen[cell[inside]]
+    return moments_ns[inside]
+
+
+def _sorted(parts: list[Ints]) -> Ints:
+    return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
+
+
+class InFlightSearch:
+    """A search for the most that were under way in one series of starts and ends."""
+
+    def __init__(
+        self, cells: Cells, starts: Counts, ends: Counts, ended_before: int, *, room: int = _MOST_MOMENTS
+    ) -> None:
+        """Begin with the counts by cell.
+
+        Args:
+            cells: they hold all starts.
+            starts: a count a cell.
+            ends: a count a cell.
+            ended_before: requests that ended before the first cell, as only damaged files have them.
+            room: how many starts and ends a look may hold.
+        """
+        under_way = np.cumsum(starts.astype(np.int64) - ends) - ended_before
+        has_starts = starts > 0
+        self.most = int(under_way[has_starts].max()) if has_starts.any() else 0
+        self._cells = cells
+        self._room = room
+        most_within = under_way + ends
+        self._open = np.flatnonzero(has_starts & (most_within > self.most))
+        """Cells that can hold more; what follows is of these."""
+        self._most_within = most_within[self._open]
+        self._at_begin = self._most_within - starts[self._open]
+        self._counts = starts[self._open].astype(np.int64) + ends[self._open]
+        self.cells = self._choose()
+        """Those to look into next."""
+
+    @property
+    def is_over(self) -> bool:
+        """Is the most known?"""
+        return not len(self.cells)
+
+    def learn(self, moments: Moments) -> None:
+        """Take in the starts and ends in the chosen cells."""
+        starts, ends = _sorted(moments.starts_ns), _sorted(moments.ends_ns)
+        cell = (starts - self._cells.origin_ns) >> self._cells.shift
+        cell_of_end = (ends - self._cells.origin_ns) >> self._cells.shift
+        # Of each start: how many started until it, and how many had ended until then, in its own cell.
+        started = np.arange(1, len(starts) + 1) - np.searchsorted(cell, cell, side="left")
+        ended = np.searchsorted(ends, starts, side="right") - np.searchsorted(cell_of_end, cell, side="left")
+        under_way = self._at_begin[np.searchsorted(self._open, cell)] + started - ended
+        self.most = max(self.most, int(under_way.max()))
+        still = ~np.isin(self._open, self.cells) & (self._most_within > self.most)
+        self._open, self._counts = self._open[still], self._counts[still]
+        self._most_within, self._at_begin = self._most_within[still], self._at_begin[still]
+        self.cells = self._choose()
+
+    def _choose(self) -> Ints:
+        """Choose the most promising of the cells that can still hold more, as many as can be looked into at once."""
+        by_promise = np.argsort(-self._most_within, kind="stable")
+        fitting = int(np.searchsorted(np.cumsum(self._counts[by_promise]), self._room, side="right"))
+        return np.sort(self._open[by_promise[: max(1, fitting)]])

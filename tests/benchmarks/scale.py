@@ -1,0 +1,94 @@
+"""A hundred million requests to one report: time, and the most memory of the whole process.
+
+The shards are made first, unless they are in the folder already; `--of 4` has four processes share them out as well.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attacker.report.measuring import Reader
+    from attacker.report.sample import Sample
+    from attacker.report.shared import Shared
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROUNDS = 3
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="the run's, instead of a temporary one")
+    parser.add_argument("--targets", type=int, default=10)
+    parser.add_argument("--shards", type=int, default=20, help="of each target")
+    parser.add_argument("--requests", type=int, default=500_000, help="of each shard")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--of", type=int, default=0, help="processes that share the shards out")
+    parser.add_argument("--aggregate", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        given.folder = given.folder or Path(scratch)
+        (aggregate if given.aggregate else compare)(given)
+
+
+def compare(given: argparse.Namespace) -> None:
+    """Make the shards, and time the step that reports on them, in a process of its own."""
+    from tests.benchmarks.measuring import PYTHON, run, tell  # noqa: PLC0415  (the path to it is set below)
+    from tests.benchmarks.shards import a_made_run  # noqa: PLC0415
+
+    rows = given.targets * given.shards * given.requests
+    a_made_run(given.folder, targets=given.targets, shards=given.shards, requests=given.requests)
+    size = sum(file.stat().st_size for file in given.folder.glob("shards/*/results.parquet"))
+    tell(f"{rows:,} requests in {given.targets * given.shards} shards, {size / 1e6:,.0f} MB; {os.cpu_count()} cores")
+    words = [f"--{name}={getattr(given, name)}" for name in ("folder", "targets", "shards", "requests")]
+    reports = set()
+    for of in (0, *([given.of] if given.of else [])):
+        for _ in range(given.rounds if not of else 1):
+            took = run([PYTHON, __file__, *words, f"--of={of}", "--aggregate"])
+            reports.add((given.folder / "report.json").read_bytes())
+            who = f"{of} processes, one report" if of else "aggregate"
+            tell(
+                f"{who}: {took.wall_s:.1f} s, {took.peak_mib:.0f} MiB, {took.cpu_s:.1f} s of CPU, "
+                f"{rows / took.wall_s / 1e6:.2f} M rows/s"
+            )
+    tell("every report.json is the same, byte for byte" if len(reports) == 1 else "THE REPORTS DIFFER")
+
+
+def aggregate(given: argparse.Namespace) -> None:
+    """Do what the step does, all faces of the report included."""
+    from attacker.duration import Duration  # noqa: PLC0415
+    from attacker.plan_file import Plan, render_plan  # noqa: PLC0415
+    from attacker.report.reading import Here  # noqa: PLC0415
+    from attacker.report.shared import Shared  # noqa: PLC0415
+    from attacker.share import ShareProcess  # noqa: PLC0415
+    from tests.benchmarks.shards import planned  # noqa: PLC0415
+    from workflows.steps import aggregate as step  # noqa: PLC0415
+
+    made = planned(given.folder, targets=given.targets, shards=given.shards, requests=given.requests)
+    with ExitStack() as stack:
+        reader: Callable[[Sequence[Sample]], Reader] = Here
+        if given.of:
+            file = given.folder / "plan.json"
+            file.write_bytes(render_plan(Plan(run=made.run.id, shards=made.shards, deadline_ns=0, margin=Duration(0))))
+            shares = [
+                stack.enter_context(ShareProcess(file, made.folder, number=number, of=given.of))
+                for number in range(given.of)
+            ]
+            reader = partial(_reading, Shared(shares))
+        step.aggregate(made.loadtest, made.shards, made.run, made.folder, doubts=(), reader=reader)
+
+
+def _reading(shared: "Shared", _: Sequence["Sample"]) -> "Reader":
+    return shared
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPOSITORY))
+    main()
