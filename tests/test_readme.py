@@ -116,6 +116,7 @@ def test_each_example_is_a_load_test(file: Path) -> None:
     "path",
     [
         "docs/report.png",
+        "docs/argo.png",
         "docs/benchmarks.md",
         "docs/scale.md",
         "docs/validity.md",
