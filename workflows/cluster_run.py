@@ -17,6 +17,7 @@ from attacker.report.figures import Report
 from attacker.report.text import render_text
 from attacker.report.verdict import EXIT_OF
 from attacker.stopping import stopped_by_signals
+from workflows.attacker_memory import check_attacker_memory
 from workflows.build_settings import read_settings
 from workflows.engines import argo
 from workflows.engines.argo_api import ArgoApi, argo_api
@@ -31,6 +32,7 @@ from workflows.progress import Event, State, Tell
 from workflows.published_template import defaults_of, read_targets, renewed
 from workflows.render import template_manifest
 from workflows.steps.cluster import connect
+from workflows.steps.plan import plan
 from workflows.telling import telling
 
 __all__ = [
@@ -213,6 +215,7 @@ def _published(given: Fields, options: ClusterOptions, api: ArgoApi, *, tell: Te
     known = {} if found is None else defaults_of(found)
     images = {name: known.pop(name) for name in IMAGE_FIELDS if name in known}
     loadtest = parse_loadtest(fields_of_values(known), read_targets(cluster), given)
+    check_attacker_memory(loadtest, plan(loadtest, base_url=""))
     built: frozenset[str] = frozenset()
     if missing := missing_images(loadtest):
         settings = read_settings(cluster, registry=options.registry)

@@ -24,6 +24,7 @@ from attacker.duration import Duration
 from attacker.exits import Exit, InvalidLoadTestError, LoadTestError, RunBrokenError
 from attacker.gate import open_gate, read_gate, shut_gate
 from attacker.plan_file import Plan, plan_path, render_plan
+from workflows.attacker_memory import check_attacker_memory
 from workflows.loadtest import LoadTest, Order
 from workflows.loadtest_file import parse_loadtest
 from workflows.parameters import fields_of
@@ -281,6 +282,7 @@ def _is_deployed(run: str, bucket: Bucket) -> bool:
 def _planned(loadtest: LoadTest, run: str, bucket: Bucket) -> DeployOutput:
     """Plan the attack, and leave the plan where the attackers find it."""
     shards = plan(loadtest, base_url=_url(loadtest))
+    check_attacker_memory(loadtest, shards)
     waiting_s = loadtest.ready_timeout.s + _STARTING_S
     planned = Plan(
         run=run,

@@ -1,6 +1,7 @@
 """A real gunicorn process that serves the API."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -68,7 +69,18 @@ def serving(
                 inherit.close()
             wait_until(answers)
             client.get("/health", timeout=15).raise_for_status()
-            yield Serving(process=process, port=port, client=client, log=said)
+            api = Serving(process=process, port=port, client=client, log=said)
+            wait_until(lambda: len(api.workers()) == workers and all(map(_has_own_signals, api.workers())))
+            yield api
         finally:
             process.terminate()
             process.wait(30)
+
+
+def _has_own_signals(worker: int) -> bool:
+    """Tell whether a worker hears SIGTERM: one that is just forked takes it for its parent's, and does not end.
+
+    Only the parent catches SIGHUP.
+    """
+    [caught] = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{worker}/status").read_text(), re.MULTILINE)
+    return not int(caught, 16) & 1 << (signal.SIGHUP - 1)
