@@ -9,7 +9,7 @@ from workflows.quantity import bytes_of
 
 __all__ = ["A_REQUEST_BYTES", "PROGRAM_BYTES", "check_attacker_memory"]
 
-PROGRAM_BYTES = 130 << 20
+PROGRAM_BYTES = 160 << 20
 """Of the program, whatever it records."""
 A_REQUEST_BYTES = 320
 """Of each request, at the moment that most is held of it."""

@@ -71,11 +71,13 @@ class _Values:
         return self.kinds[1 if len(self.kinds) > 1 else 0]
 
 
-def _values_of(work: ShardPiece, scale: Scale) -> _Values:
+def _values_of(work: ShardPiece, scale: Scale) -> _Values | None:
+    """Read a piece; None where all of its target's rows are of the warm-up."""
+    buckets, origin_ns = scale.buckets[work.target], scale.origins_ns[work.target][work.number]
+    if buckets is None:
+        return None
     piece = work.shard.rows.piece(work.piece, _COLUMNS)
     timestamp_ns, seq, latency_ns, code = _counted(piece, work.shard.warmup_requests)
-    buckets, origin_ns = scale.buckets[work.target], scale.origins_ns[work.target][work.number]
-    assert buckets is not None  # noqa: S101  (a target of which there is a piece has rows)
     if work.sample.is_scheduled and work.shard.interval_ns is not None and origin_ns is not None:
         due_ns = origin_ns + seq * work.shard.interval_ns
         lag_ns = timestamp_ns - due_ns
@@ -131,6 +133,8 @@ class Spread:
     def take(self, scale: Scale, work: ShardPiece) -> None:
         """Count a piece."""
         values = _values_of(work, scale)
+        if values is None:
+            return
         for kind, of_kind in enumerate(values.kinds):
             series = KINDS * work.target + kind
             loops.tally(of_kind, scale.bits, self.counts[series], self.facts[series])
@@ -218,6 +222,8 @@ class Lookup:
     def take(self, closer: Closer, work: ShardPiece) -> None:
         """Look at a piece."""
         values = _values_of(work, self._question.scale)
+        if values is None:
+            return
         out = np.empty((2, max(1, len(values.starts_ns))), np.int64)
         self._take_values(closer.found, work.target, values, out)
         if len(self._question.bucket_slots):

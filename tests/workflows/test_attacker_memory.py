@@ -29,10 +29,10 @@ def test_a_shard_of_more_requests_than_its_pod_can_record_is_refused_with_what_w
         checked(rate=5000, duration="1000s")
 
     assert str(refused.value) == (
-        "attacker_memory is 1Gi: to record the 5,000,000 requests of a shard takes 1656Mi; "
-        "give attacker_memory 1656Mi, or more shards"
+        "attacker_memory is 1Gi: to record the 5,000,000 requests of a shard takes 1686Mi; "
+        "give attacker_memory 1686Mi, or more shards"
     )
-    checked(rate=5000, duration="1000s", attacker_memory="1656Mi")
+    checked(rate=5000, duration="1000s", attacker_memory="1686Mi")
     checked(rate=5000, duration="1000s", shards=2)
 
 

@@ -226,6 +226,16 @@ def test_the_warm_up_of_the_plan_is_in_no_figure() -> None:
     assert (report.verdict.result, report.targets[0].requests) == (VerdictResult.PASS, 100)
 
 
+def test_a_target_that_was_stopped_in_its_warm_up_has_no_figure_beside_one_that_was_not() -> None:
+    stopped = a_found_shard("stopped", target="stopped", latency_ns=[MS] * 3, warmup_requests=10)
+
+    report = assembled(a_found_shard(), stopped)
+
+    assert [(target.name, target.requests) for target in report.targets] == [("get-health", 100), ("stopped", 0)]
+    assert report.targets[1].latency_ns is None
+    assert report.overall.latency_ns == report.targets[0].latency_ns
+
+
 def test_targets_that_start_together_have_a_skew_and_those_in_turn_have_none() -> None:
     found = (a_found_shard("one", target="one"), a_found_shard("two", target="two", start_ns=START_NS + 30 * MS))
 
