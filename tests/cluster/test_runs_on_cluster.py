@@ -122,7 +122,8 @@ def test_a_run_of_the_clusters_targets_passes_and_is_told_step_by_step(passed: P
     assert passed.told.out.splitlines()[-1] == f"Report: {RESULTS}/runs/{passed.run}/report.html"
     assert "PASS" in passed.told.out
     told = [line.split()[0] for line in passed.told.err.splitlines() if " done after " in line]
-    assert told == ["deploy", "ready", "attack", "report", "teardown"]
+    assert told[:3] == ["deploy", "ready", "attack"]
+    assert sorted(told[3:]) == ["report", "teardown"]  # they go side by side
 
 
 def test_its_report_is_in_the_bucket_with_every_shards_rows(passed: Passed, tmp_path: Path) -> None:
