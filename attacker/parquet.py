@@ -31,8 +31,7 @@ def write_parquet(results: Results, file: Path) -> None:
 
     numbers = [pl.Series(name, getattr(results, name)).cast(getattr(pl, kind)) for name, kind in _NUMBERS.items()]
     texts = [_spelled_out(name, getattr(results, name)) for name in _TEXTS]
-    order = ["timestamp_ns", "seq", "code", "latency_ns", "bytes_in", "bytes_out", *_TEXTS]
-    frame = pl.DataFrame([*numbers, *texts]).select(order)
+    frame = pl.DataFrame([*numbers, *texts])
     # A piece can be read by itself: what is before it need not be decoded.
     frame.write_parquet(file, compression="zstd", compression_level=3, row_group_size=PIECE_ROWS)
 

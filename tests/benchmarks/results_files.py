@@ -9,26 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from tests.benchmarks.encode_polars import COLUMNS
 from tests.benchmarks.measuring import PYTHON, REPOSITORY, VEGETA
 
 __all__ = ["attack_trivial_server", "repeated", "size_of", "trivial_server"]
 
 _BYTES_A_RESULT = 170  # a little less than one takes
 _LONGEST_ATTACK_S = 400
-_COLUMNS = [
-    "timestamp",
-    "code",
-    "latency",
-    "bytes_out",
-    "bytes_in",
-    "error",
-    "body",
-    "attack",
-    "seq",
-    "method",
-    "url",
-    "headers",
-]
 _TIMESTAMP, _SEQ = "timestamp", "seq"
 
 
@@ -58,7 +45,7 @@ def attack_trivial_server(folder: Path, *, least_results: int) -> Path:
 
 def repeated(results: Path, times: int) -> Path:
     """Write a file of the same results several times over, each time later and further on in the schedule."""
-    rows = pl.read_csv(_as_csv(results), has_header=False, infer_schema=False, new_columns=_COLUMNS)
+    rows = pl.read_csv(_as_csv(results), has_header=False, infer_schema=False, new_columns=COLUMNS)
     rows = rows.with_columns(pl.col(_TIMESTAMP, _SEQ).cast(pl.Int64))
     moments_ns = rows[_TIMESTAMP].to_numpy()
     later_ns = int(moments_ns.max() - moments_ns.min()) + 1

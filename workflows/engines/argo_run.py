@@ -105,7 +105,7 @@ def results_of(workflow: Manifest) -> str:
 
 def why_stuck(workflow: Manifest) -> str | None:
     """Say why the run's own image cannot be started, where its first steps hang for that; all others need it too."""
-    for pod in sorted(_pods(workflow), key=lambda pod: str(pod.get("templateName"))):
+    for pod in _pods(workflow):
         message = str(pod.get("message") or "")
         if pod.get("templateName") in _FIRST_STEPS and pod.get("phase") == "Pending" and message.startswith(_STUCK):
             return f"{pod['displayName']}: {' '.join(message.split())}: name an attacker_image that can be pulled"
@@ -135,9 +135,7 @@ def has_given_up(workflow: Manifest) -> bool:
 
 def _why(workflow: Manifest) -> str:
     """Find the first failing step's own reason, else Argo's."""
-    broken = [node for node in _pods(workflow) if node.get("phase") in {"Failed", "Error"}]
-    # Steps that run side by side fail for one reason, in any order.
-    failed = sorted(broken, key=lambda node: _STEPS.index(node["templateName"]))
+    failed = [node for node in _pods(workflow) if node.get("phase") in {"Failed", "Error"}]
     for node in failed:
         if reason := _outputs(node).get("reason"):
             return f"{node['displayName']}: {reason}"
@@ -152,9 +150,13 @@ def _outputs(node: Node) -> dict[str, str]:
 
 
 def _pods(workflow: Manifest) -> Iterator[Node]:
+    """Give the pods in the order of the steps: those that run side by side begin, and fail, in any."""
     status = workflow.get("status") or {}
     nodes = status.get("nodes") or {}
     if status.get("compressedNodes"):
         nodes = json.loads(gzip.decompress(base64.b64decode(status["compressedNodes"])))
     pods = [node for node in nodes.values() if node.get("type") == "Pod"]
-    return iter(sorted(pods, key=lambda node: node.get("startedAt") or ""))
+    order = {step: place for place, step in enumerate(_STEPS)}
+    return iter(
+        sorted(pods, key=lambda node: (order.get(node.get("templateName"), len(order)), node.get("startedAt") or ""))
+    )
