@@ -9,7 +9,7 @@ from attacker.exits import RunBrokenError
 from attacker.parquet import open_parquet
 from attacker.plan import Shard
 from attacker.report.assemble import FoundShard
-from attacker.report.validity import ShardState
+from attacker.report.validity.shards import ShardState
 from attacker.results import Results
 from attacker.rows import HeldRows, Rows
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO, Self
 
 from attacker.exits import LoadTestError, RunBrokenError
+from attacker.measuring.measure import Place
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import Sample
+from attacker.measuring.shared import answered
 from attacker.plan import Shard
 from attacker.plan_file import parse_plan
 from attacker.report.assemble import samples_of
-from attacker.report.measuring import Place
-from attacker.report.reading import Here
-from attacker.report.sample import Sample
-from attacker.report.shared import answered
 from attacker.run_folder import find_shard
 
 __all__ = ["ShareProcess", "share_of"]

@@ -10,9 +10,9 @@ from attacker.calibration import Calibration, Limit, Step
 from attacker.calibration_text import HEADING, render_calibration, render_step
 from attacker.duration import Duration
 from attacker.exits import Exit, InvalidLoadTestError
-from attacker.report.errors import ErrorClass, fault_of, meaning_of
+from attacker.measuring.errors import ErrorClass, fault_of, meaning_of
 from attacker.report.objectives import parse_objective
-from attacker.report.rules import RULES, Rule, thresholds_of
+from attacker.report.validity.rules import RULES, Rule, thresholds_of
 from attacker.sending import Sending
 from workflows.loadtest_file import parse_loadtest, read_yaml
 

@@ -13,8 +13,8 @@ from attacker.bucket import Bucket, parse_address
 from attacker.command_line import say
 from attacker.exits import Exit, InvalidLoadTestError, LoadTestError
 from attacker.plan import AUTO
+from attacker.report.faces.text import render_text
 from attacker.report.figures import Report
-from attacker.report.text import render_text
 from attacker.report.verdict import EXIT_OF
 from attacker.stopping import stopped_by_signals
 from workflows.attacker_memory import check_attacker_memory

@@ -117,7 +117,7 @@ def _run_locally(loadtest: LoadTest, *, as_json: bool, namespace: str, context: 
     if as_json:
         say(run.report.model_dump_json(indent=2))
     else:
-        from attacker.report.text import render_text  # noqa: PLC0415
+        from attacker.report.faces.text import render_text  # noqa: PLC0415
 
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if terminal else None

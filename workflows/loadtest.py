@@ -15,7 +15,7 @@ from attacker.exits import InvalidLoadTestError
 from attacker.plan import Load, plan
 from attacker.rate import RateField
 from attacker.report.objectives import OVERALL, Objective, parse_objective
-from attacker.report.rules import Thresholds, thresholds_of
+from attacker.report.validity.rules import Thresholds, thresholds_of
 from attacker.sending import USUAL, Sending, contradictions
 from attacker.targets import Target, check_absolute_url, parse_target_line
 from workflows import sending_fields

@@ -11,8 +11,8 @@ from attacker.bucket import Bucket
 from attacker.exits import Exit
 from attacker.gate import read_gate
 from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.report.faces.text import render_text
 from attacker.report.figures import Report, Run
-from attacker.report.text import render_text
 from attacker.report.verdict import EXIT_OF
 from workflows.loadtest import LoadTest
 from workflows.steps.aggregate import aggregate

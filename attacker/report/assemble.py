@@ -4,20 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from attacker.api_pods import ApiPods
+from attacker.measuring.measure import Reader, measure
+from attacker.measuring.measured import Measured
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.plan import Shard
 from attacker.report.figures import Figures, Judged, Report, Run, TargetFigures
-from attacker.report.measured import Measured
-from attacker.report.measurement import Measurement, TargetState
-from attacker.report.measuring import Reader, measure
 from attacker.report.objectives import OVERALL, Objective, judge
 from attacker.report.omission import why_they_differ
-from attacker.report.reading import Here
-from attacker.report.rules import Thresholds
-from attacker.report.sample import MeasuredShard, Sample
 from attacker.report.statistics import figures_of
-from attacker.report.validity import ShardState, check, doubts_of
+from attacker.report.validity.judging import check, doubts_of
+from attacker.report.validity.measurement import Measurement, TargetState
+from attacker.report.validity.rules import Thresholds
+from attacker.report.validity.shards import ShardState
+from attacker.report.validity.workers import is_missed_at_any_load
 from attacker.report.verdict import verdict
-from attacker.report.workers import is_missed_at_any_load
 from attacker.rows import Rows
 
 __all__ = ["FoundShard", "assemble", "samples_of"]

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from attacker.report.errors import ErrorClass, Fault
+from attacker.measuring.errors import ErrorClass, Fault
 
 __all__ = [
     "AttackFigures",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from attacker.duration import in_words
 from attacker.report.figures import Checked, Judged, Outcome, Report, VerdictResult
 from attacker.report.objectives import Unit, parse_objective
-from attacker.report.rules import unit_of
+from attacker.report.validity.rules import unit_of
 
 __all__ = [
     "MISSING",

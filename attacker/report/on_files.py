@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attacker.exits import Exit, InvalidLoadTestError
+from attacker.measuring.measure import measure
+from attacker.measuring.measured import Measured
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.rate import Rate
 from attacker.report.figures import TargetFigures
-from attacker.report.measured import Measured
-from attacker.report.measuring import measure
 from attacker.report.omission import why_they_differ
-from attacker.report.reading import Here
-from attacker.report.sample import MeasuredShard, Sample
 from attacker.report.statistics import figures_of
 from attacker.spool import SpooledGob
 
@@ -83,11 +83,11 @@ def _rendered(figures: TargetFigures, measured: Measured, kind: str) -> str:
     if kind == "json":
         return figures.model_dump_json(indent=2)
     if kind == "html":
-        from attacker.report.html import render_target_html  # noqa: PLC0415  (the plots take a second to load)
-        from attacker.report.plots import plots_of  # noqa: PLC0415
+        from attacker.report.faces.html import render_target_html  # noqa: PLC0415  (the plots take a second to load)
+        from attacker.report.faces.plots import plots_of  # noqa: PLC0415
 
         return render_target_html(figures, plots_of(measured, name=figures.name))
-    from attacker.report.text import render_target_text  # noqa: PLC0415
+    from attacker.report.faces.text import render_target_text  # noqa: PLC0415
 
     return render_target_text(figures)
 

@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from attacker.report.errors import count_by_class, fault_of
+from attacker.measuring.errors import count_by_class, fault_of
+from attacker.measuring.measured import PERCENTILES, Measured, Ordered
+from attacker.measuring.outline import Span
+from attacker.measuring.ranks import rank_of
 from attacker.report.figures import AttackFigures, ErrorCount, Figures, LagFigures, LatencyFigures
-from attacker.report.measured import PERCENTILES, Measured, Ordered
-from attacker.report.outline import Span
-from attacker.report.ranks import rank_of
 from attacker.results import Ints
 
 __all__ = ["figures_of", "lag_figures", "nearest_rank"]

@@ -8,12 +8,12 @@ import numpy as np
 
 from attacker.duration import Duration
 from attacker.evidence import Evidence
+from attacker.measuring.measure import measure
+from attacker.measuring.measured import Measured
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import MeasuredShard, Sample, is_answered
 from attacker.plan import Load, Shard
 from attacker.rate import Rate
-from attacker.report.measured import Measured
-from attacker.report.measuring import measure
-from attacker.report.reading import Here
-from attacker.report.sample import MeasuredShard, Sample, is_answered
 from attacker.results import Results, Text
 from attacker.rows import HeldRows
 from attacker.targets import Target

@@ -15,7 +15,7 @@ from attacker.exits import RunBrokenError
 from attacker.parquet import read_parquet
 from attacker.plan import Shard
 from attacker.rate import Rate
-from attacker.report.validity import ShardState, doubts_on_shard
+from attacker.report.validity.shards import ShardState, doubts_on_shard
 from attacker.sending import Sending
 from attacker.vegeta import find_vegeta, vegeta_version
 from tests.attacker.building import a_shard, a_target

@@ -27,7 +27,7 @@ from attacker.bucket import Bucket
 from attacker.duration import Duration
 from attacker.exits import Exit, RunBrokenError
 from attacker.plan_file import Plan
-from attacker.report.validity import doubts_on_shard
+from attacker.report.validity.shards import doubts_on_shard
 from tests.attacker.building import START_NS, a_shard, a_target, measured_of
 from tests.attacker.loopback import Loopback
 from tests.attacker.pods import a_bucket, ended, found_in, plan_in, start_pod

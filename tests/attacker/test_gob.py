@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from attacker.exits import RunBrokenError
 from attacker.gob import GobFile, GobReader, read_gob
+from attacker.measuring.sample import MeasuredShard
 from attacker.report.figures import Figures
-from attacker.report.sample import MeasuredShard
 from attacker.report.statistics import figures_of
 from attacker.rows import HeldRows
 from tests.attacker.building import measured_of

@@ -17,7 +17,7 @@ from attacker.plan_file import Plan
 from attacker.report.assemble import FoundShard, assemble
 from attacker.report.figures import Run, VerdictResult
 from attacker.report.objectives import parse_objective
-from attacker.report.validity import doubts_on_shard
+from attacker.report.validity.shards import doubts_on_shard
 from attacker.run_folder import find_shard
 from attacker.sending import Sending
 from tests.attacker.building import a_shard, a_target, measured_of

@@ -16,7 +16,7 @@ sys.path.insert(0, str(_ROOT))
 from attacker.command_line import say  # noqa: E402  (after the path to it)
 from attacker.report.figures import Report  # noqa: E402
 from attacker.report.notation import checked  # noqa: E402
-from attacker.report.rules import RuleName  # noqa: E402
+from attacker.report.validity.rules import RuleName  # noqa: E402
 from tests.loopback import a_free_port  # noqa: E402
 
 _RUN = ("--local", "--duration", "3s", "--warmup", "1s", "--rate", "60", "--objective", "success >= 99%")

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from attacker.report.measuring import Reader
-    from attacker.report.sample import Sample
-    from attacker.report.shared import Shared
+    from attacker.measuring.measure import Reader
+    from attacker.measuring.sample import Sample
+    from attacker.measuring.shared import Shared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROUNDS = 3
@@ -64,9 +64,9 @@ def compare(given: argparse.Namespace) -> None:
 def aggregate(given: argparse.Namespace) -> None:
     """Do what the step does, all faces of the report included."""
     from attacker.duration import Duration  # noqa: PLC0415
+    from attacker.measuring.reading import Here  # noqa: PLC0415
+    from attacker.measuring.shared import Shared  # noqa: PLC0415
     from attacker.plan_file import Plan, render_plan  # noqa: PLC0415
-    from attacker.report.reading import Here  # noqa: PLC0415
-    from attacker.report.shared import Shared  # noqa: PLC0415
     from attacker.share import ShareProcess  # noqa: PLC0415
     from tests.benchmarks.shards import planned  # noqa: PLC0415
     from workflows.steps import aggregate as step  # noqa: PLC0415

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attacker.api_pods import ApiPods
+from attacker.measuring.measure import Reader
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import Sample
 from attacker.plan import Shard
 from attacker.report.assemble import assemble
+from attacker.report.faces.html import render_html
+from attacker.report.faces.junit import render_junit
+from attacker.report.faces.markdown import render_markdown
+from attacker.report.faces.plots import plots_of
 from attacker.report.figures import Report, Run
-from attacker.report.html import render_html
-from attacker.report.junit import render_junit
-from attacker.report.markdown import render_markdown
-from attacker.report.measuring import Reader
-from attacker.report.plots import plots_of
-from attacker.report.reading import Here
-from attacker.report.sample import Sample
 from attacker.run_folder import find_shard
 from workflows.loadtest import LoadTest, Order
 

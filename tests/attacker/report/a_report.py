@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from attacker.measuring.measured import Measured
+from attacker.measuring.sample import MeasuredShard
 from attacker.report.figures import (
     Checked,
     ErrorCount,
@@ -17,9 +19,7 @@ from attacker.report.figures import (
     Verdict,
     VerdictResult,
 )
-from attacker.report.measured import Measured
 from attacker.report.omission import why_they_differ
-from attacker.report.sample import MeasuredShard
 from attacker.report.statistics import figures_of
 from attacker.results import Ints, Results, Text
 from attacker.rows import HeldRows

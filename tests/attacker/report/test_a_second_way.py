@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from attacker.report.sample import MeasuredShard
+from attacker.measuring.sample import MeasuredShard
 from attacker.report.statistics import figures_of
 from attacker.rows import HeldRows
 from tests.attacker.building import measured_of

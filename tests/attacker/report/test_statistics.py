@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attacker.gob import read_gob
-from attacker.report.errors import normalise_error
+from attacker.measuring.errors import normalise_error
+from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.report.figures import Figures, LagFigures, LatencyFigures
-from attacker.report.sample import MeasuredShard, Sample
 from attacker.report.statistics import figures_of, lag_figures, nearest_rank
 from attacker.results import Results
 from attacker.rows import HeldRows

@@ -1,0 +1,1 @@
+"""Measuring: from shards' rows to every number of a report, exact and in bounded memory."""

@@ -1,0 +1,84 @@
+"""Rows that several readers share out: each answers for its own, and the answers are joined, in a tree of any shape.
+
+A question is narrow and the same for all; an answer is as large as what was counted, however many rows it is on. Only
+duplicates are not looked for by share: a row's twin may be in anybody's, so each looks at all rows of some time.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from attacker.measuring.duplicates import Window
+from attacker.measuring.looks import Closer, Question, Scale, Spread
+from attacker.measuring.measure import Outlines, Reader
+from attacker.measuring.outline import Span
+from attacker.measuring.packing import pack, unpack
+
+__all__ = ["Ask", "Shared", "answered"]
+
+Ask = Callable[[bytes], bytes]
+"""Somebody who reads a share, near or far: a packed question in, the packed answer out."""
+
+
+def answered(reader: Reader, question: bytes) -> bytes:
+    """Answer a packed question by a reader. Raises RunBrokenError where it is none, or rows cannot be read."""
+    asked = unpack(question)
+    if asked is None:
+        return pack(reader.outlines())
+    if isinstance(asked, Scale):
+        return pack(reader.spread(asked))
+    if isinstance(asked, Question):
+        return pack(reader.closer(asked))
+    outlines, window = asked
+    return pack(tuple(reader.duplicates(outlines, window)))
+
+
+class Shared:
+    """A reader that asks others, and joins what they say."""
+
+    def __init__(self, readers: Sequence[Ask]) -> None:
+        """Name who is to be asked; every shard is of exactly one's share."""
+        self._readers = tuple(readers)
+
+    def outlines(self) -> Outlines:
+        """Outline each shard."""
+        parts = self._ask([pack(None)] * len(self._readers))
+        return {place: outline for part in parts for place, outline in part.items()}
+
+    def spread(self, scale: Scale) -> Spread:
+        """Count all rows in wide bins."""
+        first, *others = self._ask([pack(scale)] * len(self._readers))
+        for other in others:
+            first.join(other)
+        spread: Spread = first
+        return spread
+
+    def closer(self, question: Question) -> Closer:
+        """Look closer at chosen bins and cells."""
+        first, *others = self._ask([pack(question)] * len(self._readers))
+        for other in others:
+            first.join(other)
+        closer: Closer = first
+        return closer
+
+    def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
+        """Count each target's duplicates, each reader those of another part of the window."""
+        parts = _parts(window, outlines, len(self._readers))
+        counts = self._ask([pack((outlines, part)) for part in parts])
+        return tuple(map(sum, zip(*counts, strict=True)))
+
+    def _ask(self, questions: Sequence[bytes]) -> list[Any]:
+        with ThreadPoolExecutor(len(self._readers)) as threads:
+            answers = threads.map(lambda ask, question: ask(question), self._readers, questions)
+            return [unpack(answer) for answer in answers]
+
+
+def _parts(window: Window, outlines: Outlines, number: int) -> Sequence[Window]:
+    """Cut a window into as many, so that about as much was sent in each."""
+    sent_ns = Span()
+    for outline in outlines.values():
+        sent_ns.join(outline.moments_ns)
+    first_ns = max(window.from_ns, sent_ns.first or 0)
+    last_ns = max(first_ns, min(window.until_ns, sent_ns.last or 0))
+    ends = [window.from_ns, *(first_ns + (last_ns - first_ns) * part // number for part in range(1, number))]
+    return [Window(*one) for one in zip(ends, [*ends[1:], window.until_ns], strict=True)]

@@ -1,0 +1,1 @@
+"""Validity: can the measurement be trusted? One table of rules, each held against the evidence."""
