@@ -62,7 +62,7 @@ def render_target_html(figures: TargetFigures, plots: TargetPlots) -> str:
 @cache
 def _templates() -> Environment:
     environment = Environment(
-        loader=PackageLoader("attacker.report"),
+        loader=PackageLoader("attacker.report.faces"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_clean,
