@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attacker.command_line import exit_code_of, say
+from attacker.command_line import collect_seldom, exit_code_of, leave, say
 from attacker.exits import Exit, InvalidLoadTestError
 from attacker.rate import Rate, parse_rate
 
@@ -167,4 +167,5 @@ def _rate(text: str | None) -> Rate | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    collect_seldom()
+    leave(main(sys.argv[1:]))

@@ -1,16 +1,19 @@
 """What the project's command lines share: printing into pipes that may be closed, and exit codes for every way out."""
 
+import gc
 import os
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import typer
 from typer.exceptions import TyperException
 
 from attacker.exits import Exit, LoadTestError
 
-__all__ = ["exit_code_of", "say"]
+__all__ = ["collect_seldom", "exit_code_of", "leave", "say"]
+
+_SELDOM = 100_000
 
 
 def say(text: str, *, to_stderr: bool = False) -> None:
@@ -45,6 +48,17 @@ def exit_code_of(app: typer.Typer, arguments: list[str], *, program: str) -> int
     except Exception as error:  # noqa: BLE001  (exit 1 means FAIL and nothing else)
         say(f"{program}: this is a defect of the program: {_described(error)}", to_stderr=True)
         return Exit.BROKEN
+
+
+def collect_seldom() -> None:
+    """Look for garbage seldom: else Python looks all through what a process imports, again and again."""
+    gc.set_threshold(_SELDOM)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process. Python would first look for garbage in all that it imported: in a small pod, for a second."""
+    gc.freeze()
+    sys.exit(code)
 
 
 def _described(error: Exception) -> str:

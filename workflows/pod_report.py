@@ -23,7 +23,7 @@ _LAST_SHARDS_S = 45.0
 """How long is waited for what attackers that were stopped still upload."""
 _LAST_SNAPSHOT_S = 45.0
 """How long is waited for who removes the API: its pod starts together with this one."""
-_POLL_S = 1.0
+_POLL_S = 0.25
 _WIDTH = 100
 
 

@@ -4,6 +4,7 @@ Each is a thin edge around the step of its name. The load test arrives as the wo
 lies in the bucket. What a failing step has to say is its output `reason`, for Argo's own message is only an exit code.
 """
 
+import gc
 import json
 import math
 import os
@@ -249,6 +250,8 @@ def _ending(step: Callable[[], Told], output: Callable[..., Told]) -> Told:
     except Exception as error:  # noqa: BLE001  (a reason is due for these, too)
         traceback.print_exc()
         reason, code = f"this is a defect of the program: {error!r}", Exit.BROKEN
+    finally:
+        gc.freeze()  # at the end of its process, Python would look for garbage in all that it imported
     say(reason, to_stderr=True)
     return output(exit_code=code, reason=reason)
 

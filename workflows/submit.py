@@ -32,8 +32,11 @@ if __name__ == "__main__":
     _leave_on_signals()
     _use_prepared_python()
     try:
+        from attacker.command_line import collect_seldom, leave
+
+        collect_seldom()
         from workflows.command_line import main
     except ModuleNotFoundError as error:
         sys.stderr.write(f"submit: the Python package {error.name} is missing: run scripts/setup once\n")
         sys.exit(4)
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

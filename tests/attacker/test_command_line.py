@@ -329,3 +329,11 @@ def test_help_tells_of_each_command(capsys: pytest.CaptureFixture[str], option: 
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
     assert "report" in out
+
+
+def test_a_process_that_leaves_has_told_all_it_had_to_tell_and_ends_with_its_code() -> None:
+    leaving = "import atexit; from attacker.command_line import leave; atexit.register(print, 'last'); leave(3)"
+
+    ended = subprocess.run([sys.executable, "-c", leaving], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "last\n", "")
