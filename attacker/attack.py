@@ -13,13 +13,8 @@ from typing import BinaryIO
 from attacker.cgroup import Throttling, read_oom_kills, read_throttling
 from attacker.evidence import Clock, Evidence, sha256_of
 from attacker.exits import RunBrokenError
-from attacker.gob import GobFile, read_gob
-from attacker.parquet import write_parquet
 from attacker.plan import Shard
-from attacker.report.figures import LagFigures
-from attacker.report.statistics import lag_figures
-from attacker.results import Results
-from attacker.schedule import max_in_flight, schedule_of, seq_gaps
+from attacker.recording import record_rows
 from attacker.tls import located
 from attacker.vegeta import attack_command, attack_environment
 
@@ -120,9 +115,8 @@ def record(attacker: Attacker, attack: Attack, folder: Path, *, clock: Clock | N
         clock: how far this machine's clock is from a server's that all shards compare with.
     """
     raw, log = folder / _RAW, folder / _LOG
-    file, damage = _read_raw(raw)
     rows = folder / "results.parquet"
-    write_parquet(file.results, rows)
+    recorded = record_rows(raw, rows, interval_ns=attack.shard.rate.interval_ns, max_body=attack.shard.sending.max_body)
     evidence = Evidence(
         run=attacker.run,
         shard=attack.shard.name,
@@ -143,14 +137,14 @@ def record(attacker: Attacker, attack: Attack, folder: Path, *, clock: Clock | N
         exit_code=attack.exit_code,
         interrupted=attack.interrupted,
         log=_tail(log),
-        records=len(file.results),
-        trailing_bytes=file.trailing_bytes,
-        damage=damage,
-        lag_ns=_lag_ns(file.results, attack.shard),
-        seq_gaps=seq_gaps(file.results.seq),
-        max_in_flight=max_in_flight(file.results.timestamp_ns, file.results.latency_ns),
+        records=recorded.records,
+        trailing_bytes=recorded.trailing_bytes,
+        damage=recorded.damage,
+        lag_ns=recorded.lag_ns,
+        seq_gaps=recorded.seq_gaps,
+        max_in_flight=recorded.max_in_flight,
         max_workers=attack.shard.sending.max_workers,
-        cut_bodies=_cut_bodies(file.results, attack.shard.sending.max_body),
+        cut_bodies=recorded.cut_bodies,
         throttled_ratio=attack.throttled_ratio,
         oom_kills=attack.oom_kills,
         busy_ratio=_busy_ratio(attack, attacker.cpus),
@@ -160,7 +154,7 @@ def record(attacker: Attacker, attack: Attack, folder: Path, *, clock: Clock | N
         results_sha256=sha256_of(rows),
     )
     (folder / "shard.json").write_text(evidence.model_dump_json(indent=2) + "\n")
-    if damage is None:
+    if recorded.damage is None:
         raw.unlink(missing_ok=True)
     log.unlink(missing_ok=True)
     return evidence
@@ -232,27 +226,6 @@ def _killed_since(before: int | None) -> int | None:
 def _busy_ratio(attack: Attack, cpus: float) -> float | None:
     lasted_s = (attack.ended_ns - attack.started_ns) / 1e9
     return attack.cpu_s / (lasted_s * cpus) if attack.cpu_s is not None and lasted_s > 0 else None
-
-
-def _read_raw(raw: Path) -> tuple[GobFile, str | None]:
-    """Read what there is; returns it, and what is wrong with the file."""
-    try:
-        with raw.open("rb", buffering=0) as stream:
-            return read_gob(stream, name=raw.name), None
-    except FileNotFoundError:
-        return GobFile(Results.joined([]), 0), "vegeta was not started, or wrote nothing"
-    except RunBrokenError as error:
-        return GobFile(Results.joined([]), 0), str(error)
-
-
-def _lag_ns(results: Results, shard: Shard) -> LagFigures | None:
-    schedule = schedule_of(results, interval_ns=shard.rate.interval_ns)
-    return None if schedule is None else lag_figures(schedule.lag_ns)
-
-
-def _cut_bodies(results: Results, max_body: int) -> int:
-    """Count the answers that may have been longer than what was kept of them, which is all that bytes_in tells."""
-    return 0 if max_body < 0 else int(((results.bytes_in >= max_body) & (results.code != 0)).sum())
 
 
 def _tail(log: Path) -> str:

@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from attacker.attack import Attack, Attacker, attack
 from attacker.calibration import Calibration, Step, calibrate
 from attacker.duration import Duration
 from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.gob import read_gob
+from attacker.measuring.measure import measure
+from attacker.measuring.measured import PERCENTILES, Ordered
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.plan import Shard
 from attacker.rate import Rate
-from attacker.results import Ints, Results
-from attacker.schedule import max_in_flight, schedule_of
+from attacker.results import Results
+from attacker.rows import HeldRows
 from attacker.sending import Sending
 from attacker.targets import Target
 from attacker.trivial_server import cpu_ns_of
@@ -149,17 +151,18 @@ def _root(shard: Shard) -> str:
 def _measured(done: Attack, raw: Path, *, busy_ratio: float) -> Step:
     shard = done.shard
     results = _results(raw)
-    schedule = schedule_of(results, interval_ns=shard.rate.interval_ns)
-    counted = results.seq >= shard.warmup_requests
-    rows = results[counted]
-    lag_ns = schedule.lag_ns[counted] if schedule else np.empty(0, np.int64)
+    rows = MeasuredShard(
+        rows=HeldRows(results), warmup_requests=shard.warmup_requests, interval_ns=shard.rate.interval_ns
+    )
+    samples = [Sample(shards=(rows,))]
+    [measured], _ = measure(samples, Here(samples))
     return Step(
         rate_per_s=shard.rate.requests,
         duration=Duration(shard.requests * shard.rate.per_ns // shard.rate.requests),
-        sent_ratio=len(rows) / shard.requests,
-        lag_p99_ns=_p99(lag_ns),
-        delay_p99_ns=_p99(rows.latency_ns + lag_ns),
-        max_in_flight=max_in_flight(rows.timestamp_ns, rows.latency_ns),
+        sent_ratio=measured.requests / shard.requests,
+        lag_p99_ns=_p99(measured.lag_ns),
+        delay_p99_ns=_p99(measured.corrected_ns),
+        max_in_flight=measured.max_in_flight,
         failures=int((results.code != 200).sum()),
         server_busy_ratio=busy_ratio,
         throttled_ratio=done.throttled_ratio,
@@ -174,8 +177,8 @@ def _results(raw: Path) -> Results:
         return read_gob(stream, name=raw.name).results
 
 
-def _p99(values_ns: Ints) -> int | None:
-    return int(np.quantile(values_ns, 0.99, method="inverted_cdf")) if len(values_ns) else None
+def _p99(values_ns: Ordered | None) -> int | None:
+    return None if values_ns is None else values_ns.at(PERCENTILES["p99"])
 
 
 def _interrupted() -> CalibrationInterruptedError:

@@ -1,9 +1,8 @@
 """Results as Parquet files: one row a request, every number as vegeta wrote it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from attacker.exits import RunBrokenError
 from attacker.results import Ints, Results, Text
 from attacker.rows import PIECE_ROWS, Piece
 
-__all__ = ["ParquetRows", "open_parquet", "read_parquet", "write_parquet"]
+__all__ = ["ParquetRows", "open_parquet", "write_parquet"]
 
 _NUMBERS = {
     "timestamp_ns": "Int64",
@@ -25,32 +24,29 @@ _TEXTS = ("error", "method", "url")
 _KINDS = {**_NUMBERS, **dict.fromkeys(_TEXTS, "String")}
 
 
-def write_parquet(results: Results, file: Path) -> None:
-    """Write all rows and columns, but for the attack's name, which is the file's own."""
-    import polars as pl  # noqa: PLC0415  (a fifth of a second that --help need not wait for)
-
-    numbers = [pl.Series(name, getattr(results, name)).cast(getattr(pl, kind)) for name, kind in _NUMBERS.items()]
-    texts = [_spelled_out(name, getattr(results, name)) for name in _TEXTS]
-    frame = pl.DataFrame([*numbers, *texts])
-    # A piece can be read by itself: what is before it need not be decoded.
-    frame.write_parquet(file, compression="zstd", compression_level=3, row_group_size=PIECE_ROWS)
-
-
-def read_parquet(file: Path, *, attack: str) -> Results:
-    """Read what `write_parquet` wrote.
+def write_parquet(batches: Iterable[Results], file: Path) -> None:
+    """Write rows as they come, with all columns but for the attack's name, which is the file's own.
 
     Raises:
-        RunBrokenError: the file is missing, damaged or of other columns.
+        Exception: what `batches` raises, as it is; then the file holds the rows before it.
     """
-    import polars as pl  # noqa: PLC0415
+    import polars as pl  # noqa: PLC0415  (a fifth of a second that --help need not wait for)
+    from polars.io.plugins import register_io_source  # noqa: PLC0415
 
-    try:
-        frame = pl.read_parquet(file, columns=[*_NUMBERS, *_TEXTS])
-        numbers: dict[str, Any] = {name: frame[name].cast(pl.Int64).to_numpy() for name in _NUMBERS}
-        texts: dict[str, Any] = {name: _encoded(frame[name]) for name in _TEXTS}
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _no_rows(file, error) from error
-    return Results(**numbers, **texts, attack=Text(np.zeros(len(frame), np.int32), (attack,)))
+    raised: list[Exception] = []
+
+    def frames(*_: object) -> "Iterator[pl.DataFrame]":
+        try:
+            for batch in batches:
+                yield _frame(batch)
+        except Exception as error:  # noqa: BLE001  (polars would make an error of its own of it)
+            raised.append(error)
+
+    rows = register_io_source(frames, schema={name: getattr(pl, kind) for name, kind in _KINDS.items()})
+    # A piece can be read by itself: what is before it need not be decoded.
+    rows.sink_parquet(file, compression="zstd", compression_level=3, row_group_size=PIECE_ROWS)
+    if raised:
+        raise raised[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +116,13 @@ def _as_numbers(column: "pl.Series") -> Ints:  # type: ignore[name-defined]  # n
 def _no_rows(file: Path, error: Exception) -> RunBrokenError:
     reason = str(error).splitlines()[0]
     return RunBrokenError(f"{file}: these are no rows of a shard ({reason}): attack again")
+
+
+def _frame(results: Results) -> "pl.DataFrame":  # type: ignore[name-defined]  # noqa: F821
+    import polars as pl  # noqa: PLC0415
+
+    numbers = [pl.Series(name, getattr(results, name)).cast(getattr(pl, kind)) for name, kind in _NUMBERS.items()]
+    return pl.DataFrame([*numbers, *(_spelled_out(name, getattr(results, name)) for name in _TEXTS)])
 
 
 def _spelled_out(name: str, text: Text) -> "pl.Series":  # type: ignore[name-defined]  # noqa: F821

@@ -18,11 +18,9 @@ from attacker.command_line import say
 from attacker.evidence import Clock
 from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.gate import wait_at_gate
-from attacker.gob import compile_ahead
-from attacker.parquet import write_parquet
 from attacker.plan import Shard
 from attacker.plan_file import Plan, parse_plan, plan_path
-from attacker.results import Results
+from attacker.recording import get_ready
 from attacker.run_folder import shard_folder
 from attacker.tls import check_certificates
 from attacker.vegeta import find_vegeta, vegeta_version
@@ -64,7 +62,7 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
         vegeta = find_vegeta()
         attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=cpus, run=run)
         with tempfile.TemporaryDirectory(prefix="attack-") as scratch:
-            _get_ready(Path(scratch))
+            get_ready(Path(scratch))
             let_in = wait_at_gate(plan, bucket, now_ns=time.time_ns, wait=stop.wait)
             if isinstance(let_in, Absence):
                 _tell(f"{name}: no attack: {let_in.reason}")
@@ -100,12 +98,6 @@ def _own(plan: Plan, name: str) -> Shard:
             return shard
     names = ", ".join(shard.name for shard in plan.shards[:10]) + (", …" if len(plan.shards) > 10 else "")
     raise RunBrokenError(f"shard {name!r} is not in the plan of run {plan.run}: it has {names}")
-
-
-def _get_ready(scratch: Path) -> None:
-    """Load now what recording needs: during the attack it would take CPU time from it, and later it takes time."""
-    compile_ahead()
-    write_parquet(Results.joined([]), scratch / "nothing.parquet")
 
 
 def _admission(plan: Plan, name: str, files: Files, stop: threading.Event) -> Start | Absence:

@@ -1,17 +1,11 @@
 """From what was measured to figures: exact, over all the rows of all the shards, never averaged, never estimated."""
 
-from fractions import Fraction
-
-import numpy as np
-
 from attacker.measuring.errors import count_by_class, fault_of
 from attacker.measuring.measured import PERCENTILES, Measured, Ordered
 from attacker.measuring.outline import Span
-from attacker.measuring.ranks import rank_of
 from attacker.report.figures import AttackFigures, ErrorCount, Figures, LagFigures, LatencyFigures
-from attacker.results import Ints
 
-__all__ = ["figures_of", "lag_figures", "nearest_rank"]
+__all__ = ["figures_of", "lag_figures"]
 
 
 def figures_of(measured: Measured, *, expected: int | None) -> Figures:
@@ -43,23 +37,11 @@ def figures_of(measured: Measured, *, expected: int | None) -> Figures:
     )
 
 
-def nearest_rank(ordered: Ints, share: Fraction) -> int:
-    """Give the smallest value that at least this share of all values does not exceed (numpy's `inverted_cdf`).
-
-    Args:
-        ordered: at least one value, ascending.
-        share: above 0 and at most 1.
-    """
-    return int(ordered[rank_of(share, len(ordered)) - 1])
-
-
-def lag_figures(lag_ns: Ints) -> LagFigures | None:
-    """Compute the figures of a lag; None where there is no row."""
-    if not len(lag_ns):
+def lag_figures(lag_ns: Ordered | None) -> LagFigures | None:
+    """Give the figures of a lag; None where it is not known, or there is no row."""
+    if lag_ns is None:
         return None
-    ordered = np.sort(lag_ns)
-    p50, p99 = (nearest_rank(ordered, PERCENTILES[name]) for name in ("p50", "p99"))
-    return LagFigures(p50=p50, p99=p99, max=int(ordered[-1]))
+    return LagFigures(p50=lag_ns.at(PERCENTILES["p50"]), p99=lag_ns.at(PERCENTILES["p99"]), max=lag_ns.largest)
 
 
 def _length_ns(span: Span) -> int:
@@ -78,14 +60,13 @@ def _latency(values: Ordered | None) -> LatencyFigures | None:
 
 
 def _attack(measured: Measured, expected: int | None) -> AttackFigures:
-    origins_ns, lag_ns = measured.origins_ns, measured.lag_ns
-    p50, p99 = PERCENTILES["p50"], PERCENTILES["p99"]
+    origins_ns = measured.origins_ns
     return AttackFigures(
         shards=measured.shards,
         sent=measured.requests,
         sent_ratio=measured.requests / expected if expected else None,
         start_skew_ns=max(origins_ns) - min(origins_ns) if origins_ns else None,
-        lag_ns=lag_ns and LagFigures(p50=lag_ns.at(p50), p99=lag_ns.at(p99), max=lag_ns.largest),
+        lag_ns=lag_figures(measured.lag_ns),
         seq_gaps=measured.seq_gaps,
         duplicates=measured.duplicates,
         throttled_ratio=measured.throttled_ratio,

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from attacker.attack import Attack, Attacker, attack, record
 from attacker.duration import Duration
 from attacker.evidence import Clock, Evidence, sha256_of
 from attacker.exits import RunBrokenError
-from attacker.parquet import read_parquet
 from attacker.plan import Shard
 from attacker.rate import Rate
 from attacker.report.validity.shards import ShardState, doubts_on_shard
@@ -110,9 +110,9 @@ def test_an_attack_sends_its_requests_and_leaves_rows_and_evidence(
     done = attacked_now(attacker, shard, tmp_path / "shard")
     evidence = record(attacker, done, tmp_path / "shard")
 
-    results = read_parquet(tmp_path / "shard" / "results.parquet", attack=shard.name)
-    assert sorted(results.seq.tolist()) == list(range(len(results)))
-    assert (set(results.code.tolist()), set(results.bytes_in.tolist())) == ({200}, {7})
+    results = pl.read_parquet(tmp_path / "shard" / "results.parquet")
+    assert sorted(results["seq"]) == list(range(len(results)))
+    assert (set(results["code"]), set(results["bytes_in"])) == ({200}, {7})
     assert (done.exit_code, done.interrupted) == (0, False)
     assert (evidence.records, evidence.seq_gaps, evidence.trailing_bytes) == (len(results), 0, 0)
     assert 1 <= evidence.records <= 20
@@ -180,7 +180,7 @@ def test_nothing_is_sent_before_the_common_instant_and_the_shards_own_delay(
     done = attacked_now(attacker, shard, tmp_path)
     record(attacker, done, tmp_path)
 
-    first_ns = int(read_parquet(tmp_path / "results.parquet", attack="one").timestamp_ns.min())
+    first_ns = min(pl.read_parquet(tmp_path / "results.parquet")["timestamp_ns"])
     assert done.start_at_ns + 300_000_000 <= done.started_ns <= first_ns
 
 
@@ -189,9 +189,9 @@ def test_refused_connections_are_rows_and_no_failure_of_the_attack(attacker: Att
         done = attacked_now(attacker, a_short_shard(f"http://127.0.0.1:{nobody}/"), tmp_path)
     evidence = record(attacker, done, tmp_path)
 
-    results = read_parquet(tmp_path / "results.parquet", attack="one")
-    assert (evidence.exit_code, set(results.code.tolist())) == (0, {0})
-    assert "connection refused" in results.error.values[0]
+    results = pl.read_parquet(tmp_path / "results.parquet")
+    assert (evidence.exit_code, set(results["code"])) == (0, {0})
+    assert "connection refused" in results["error"][0]
 
 
 def test_an_attack_that_is_stopped_keeps_what_it_measured_and_ends(
@@ -233,7 +233,7 @@ def test_answers_that_are_under_way_at_the_stop_are_waited_for(
 
     assert evidence.exit_code == 0
     assert evidence.records == len(loopback_api.seen)
-    assert set(read_parquet(tmp_path / "results.parquet", attack="one").code.tolist()) == {200}
+    assert set(pl.read_parquet(tmp_path / "results.parquet")["code"]) == {200}
 
 
 def test_an_attack_that_does_not_end_in_time_after_the_stop_is_killed(
@@ -366,7 +366,7 @@ def test_a_proxy_in_the_environment_is_not_used(
         record(attacker, attacked_now(attacker, a_short_shard(url), tmp_path), tmp_path)
 
     assert set(columns_by_vegeta(by_the_proxy)["code"]) == {0}
-    assert set(read_parquet(tmp_path / "results.parquet", attack="one").code.tolist()) == {200}
+    assert set(pl.read_parquet(tmp_path / "results.parquet")["code"]) == {200}
 
 
 @pytest.fixture
@@ -393,7 +393,7 @@ def test_of_a_cut_file_the_complete_rows_are_recorded_and_what_is_missing(
     evidence = record(attacker, an_attack, tmp_path)
 
     assert (evidence.records, evidence.trailing_bytes, evidence.damage) == (2, end - 1 - last_but_one, None)
-    assert len(read_parquet(tmp_path / "results.parquet", attack="one")) == 2
+    assert len(pl.read_parquet(tmp_path / "results.parquet")) == 2
     assert not (tmp_path / "results.gob").exists()
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attacker.exits import RunBrokenError
 from attacker.gob import read_gob
-from attacker.parquet import open_parquet, read_parquet, write_parquet
+from attacker.parquet import open_parquet, write_parquet
 from attacker.results import Results, Text
 from attacker.rows import PIECE_ROWS
 from tests.attacker.building import MS, rows
@@ -45,6 +45,14 @@ def text_of(spelled: list[str]) -> Text:
     return Text(np.array([values.index(one) for one in spelled], np.int32), values)
 
 
+def _columns_in(file: Path) -> dict[str, list[int] | list[str]]:
+    return pl.read_parquet(file).to_dict(as_series=False)
+
+
+def _written_of(results: Results) -> dict[str, list[int] | list[str]]:
+    return {name: values for name, values in columns_of(results).items() if name != "attack"}
+
+
 @given(written=any_rows)
 def test_rows_are_read_as_they_were_written(
     written: list[tuple[int, int, int, int, int, int, str, str, str]], tmp_path_factory: pytest.TempPathFactory
@@ -52,9 +60,9 @@ def test_rows_are_read_as_they_were_written(
     file = tmp_path_factory.getbasetemp() / "results.parquet"
     results = results_of(written)
 
-    write_parquet(results, file)
+    write_parquet([results[:7], results[7:]], file)
 
-    assert columns_of(read_parquet(file, attack="the-shard")) == columns_of(results)
+    assert _columns_in(file) == _written_of(results)
 
 
 def test_vegetas_rows_are_all_there(results_of_every_kind: bytes, tmp_path: Path) -> None:
@@ -63,13 +71,13 @@ def test_vegetas_rows_are_all_there(results_of_every_kind: bytes, tmp_path: Path
     with raw.open("rb") as stream:
         results = read_gob(stream, name="results.gob").results
 
-    write_parquet(results, file)
+    write_parquet([results], file)
 
-    assert columns_of(read_parquet(file, attack="every-kind")) == columns_of(results)
+    assert _columns_in(file) == _written_of(results)
 
 
 def test_the_columns_have_the_designs_names_and_order(tmp_path: Path) -> None:
-    write_parquet(rows([MS] * 3), tmp_path / "results.parquet")
+    write_parquet([rows([MS] * 3)], tmp_path / "results.parquet")
 
     frame = pl.read_parquet(tmp_path / "results.parquet")
 
@@ -79,19 +87,19 @@ def test_the_columns_have_the_designs_names_and_order(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(RunBrokenError, match=r"results\.parquet: these are no rows of a shard \(.*\): attack again"):
-        read_parquet(tmp_path / "results.parquet", attack="the-shard")
+        open_parquet(tmp_path / "results.parquet")
 
 
 def test_a_file_of_other_columns_is_told_of(tmp_path: Path) -> None:
     pl.DataFrame({"seq": [1]}).write_parquet(tmp_path / "results.parquet")
 
     with pytest.raises(RunBrokenError, match=r"these are no rows of a shard \(.*\): attack again"):
-        read_parquet(tmp_path / "results.parquet", attack="the-shard")
+        open_parquet(tmp_path / "results.parquet")
 
 
 def test_a_file_that_is_cut_anywhere_is_told_of(tmp_path: Path) -> None:
     file = tmp_path / "results.parquet"
-    write_parquet(rows([MS] * 3), file)
+    write_parquet([rows([MS] * 3)], file)
     whole = file.read_bytes()
 
     told = [_told(file, whole[:cut]) for cut in range(0, len(whole), 97)]
@@ -102,13 +110,13 @@ def test_a_file_that_is_cut_anywhere_is_told_of(tmp_path: Path) -> None:
 def _told(file: Path, content: bytes) -> str:
     file.write_bytes(content)
     with pytest.raises(RunBrokenError, match="no rows of a shard") as caught:
-        read_parquet(file, attack="the-shard")
+        open_parquet(file)
     return str(caught.value)
 
 
 def test_the_pieces_of_a_file_are_its_rows_one_after_the_other(tmp_path: Path) -> None:
     results = rows(range(2 * PIECE_ROWS + 5), error=["", "EOF", "EOF", "late", ""] + [""] * (2 * PIECE_ROWS))
-    write_parquet(results, tmp_path / "results.parquet")
+    write_parquet([results[:3], results[3:]], tmp_path / "results.parquet")
 
     opened = open_parquet(tmp_path / "results.parquet")
 
@@ -123,7 +131,7 @@ def test_the_pieces_of_a_file_are_its_rows_one_after_the_other(tmp_path: Path) -
 
 def test_a_column_without_a_value_is_told_of(tmp_path: Path) -> None:
     file = tmp_path / "results.parquet"
-    write_parquet(rows([MS] * 3), file)
+    write_parquet([rows([MS] * 3)], file)
     pl.read_parquet(file).with_columns(pl.lit(None, pl.Int64).alias("seq")).write_parquet(file)
 
     with pytest.raises(RunBrokenError, match=r"these are no rows of a shard \(column seq has rows without a value\)"):

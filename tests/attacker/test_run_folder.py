@@ -19,7 +19,7 @@ def run_folder(tmp_path: Path) -> Path:
     """A run with one shard, whole."""
     folder = shard_folder(tmp_path, "get-health")
     folder.mkdir(parents=True)
-    write_parquet(rows([MS] * 100), folder / "results.parquet")
+    write_parquet([rows([MS] * 100)], folder / "results.parquet")
     evidence = an_evidence(results_sha256=sha256_of(folder / "results.parquet"))
     (folder / "shard.json").write_text(evidence.model_dump_json())
     return tmp_path
@@ -125,7 +125,7 @@ def test_evidence_with_a_field_of_another_kind_is_told_of_with_its_place(run_fol
 
 
 def test_rows_that_are_not_those_that_were_measured_do_not_count(run_folder: Path) -> None:
-    write_parquet(rows([2 * MS] * 100), run_folder / "shards/get-health/results.parquet")
+    write_parquet([rows([2 * MS] * 100)], run_folder / "shards/get-health/results.parquet")
 
     found = found_in(run_folder)
 

@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from attacker.attack import Attacker, attack, record
 from attacker.duration import Duration
 from attacker.evidence import Evidence
-from attacker.parquet import read_parquet
 from attacker.plan import Shard
 from attacker.rate import Rate
-from attacker.results import Results
 from attacker.sending import Sending
 from attacker.vegeta import attack_command, find_vegeta, vegeta_version
 from tests.attacker.building import a_shard, a_target
@@ -24,7 +23,7 @@ from tests.attacker.failing import a_name_server
 from tests.attacker.loopback import Loopback, a_refusing_port, loopback
 from tests.certificates import CLIENT, Certificates, certificates
 
-Attacked = Callable[..., tuple[Evidence, Results]]
+Attacked = Callable[..., tuple[Evidence, pl.DataFrame]]
 """Attacks a URL with options; returns what is recorded."""
 
 
@@ -56,13 +55,13 @@ def attacked(tmp_path: Path) -> Attacked:
     vegeta = find_vegeta()
     attacker = Attacker(vegeta=vegeta, vegeta_version=vegeta_version(vegeta), cpus=1, run="the-run")
 
-    def attack_now(url: str, **sending: Any) -> tuple[Evidence, Results]:
+    def attack_now(url: str, **sending: Any) -> tuple[Evidence, pl.DataFrame]:
         folder = tmp_path / "shard"
         shard = a_short_shard(url, **sending)
         done = attack(attacker, shard, into=folder, start_at_ns=time.time_ns(), stop=threading.Event(), grace_s=1)
         evidence = record(attacker, done, folder)
         assert (evidence.exit_code, evidence.records > 0) == (0, True), evidence.log
-        return evidence, read_parquet(folder / "results.parquet", attack=shard.name)
+        return evidence, pl.read_parquet(folder / "results.parquet")
 
     return attack_now
 
@@ -76,7 +75,7 @@ def test_over_tls_http_2_is_spoken_on_one_connection(
 ) -> None:
     _, results = attacked(encrypted_api.url, root_certs=(str(issued.root),))
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
     assert {request.protocol for request in encrypted_api.seen} == {"HTTP/2"}
     assert connections_of(encrypted_api) == 1
 
@@ -86,7 +85,7 @@ def test_without_http2_http_1_is_spoken_over_tls(
 ) -> None:
     _, results = attacked(encrypted_api.url, root_certs=(str(issued.root),), http2=False)
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
     assert {request.protocol for request in encrypted_api.seen} == {"HTTP/1.1"}
 
 
@@ -94,7 +93,7 @@ def test_with_h2c_http_2_is_spoken_without_tls(attacked: Attacked) -> None:
     with loopback(h2c=True) as server:
         _, results = attacked(server.url, h2c=True)
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
     assert {request.protocol for request in server.seen} == {"HTTP/2"}
 
 
@@ -147,14 +146,14 @@ def test_workers_are_added_while_all_are_busy(attacked: Attacked, loopback_api: 
 def test_an_authority_that_nobody_named_is_not_trusted(attacked: Attacked, encrypted_api: Loopback) -> None:
     _, results = attacked(encrypted_api.url)
 
-    assert set(results.code.tolist()) == {0}
-    assert "x509: certificate signed by unknown authority" in results.error.values[0]
+    assert set(results["code"]) == {0}
+    assert "x509: certificate signed by unknown authority" in results["error"][0]
 
 
 def test_with_insecure_any_certificate_is_taken(attacked: Attacked, encrypted_api: Loopback) -> None:
     _, results = attacked(encrypted_api.url, insecure=True)
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +167,7 @@ def test_the_clients_certificate_is_shown_to_a_server_that_checks_it(
     with loopback(tls=issued.checking) as server:
         _, results = attacked(server.url, root_certs=(str(issued.root),), **files)
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
     assert {request.client for request in server.seen} == {CLIENT}
 
 
@@ -176,7 +175,7 @@ def test_without_a_certificate_such_a_server_talks_to_nobody(attacked: Attacked,
     with loopback(tls=issued.checking) as server:
         _, results = attacked(server.url, root_certs=(str(issued.root),), http2=False)
 
-    assert (set(results.code.tolist()), server.seen) == ({0}, [])
+    assert (set(results["code"]), server.seen) == ({0}, [])
 
 
 def test_relative_paths_of_certificates_are_told_whole_in_the_evidence(
@@ -186,7 +185,7 @@ def test_relative_paths_of_certificates_are_told_whole_in_the_evidence(
 
     evidence, results = attacked(encrypted_api.url, root_certs=("root.pem",))
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
     assert f"-root-certs={issued.root}" in evidence.command
 
 
@@ -198,7 +197,7 @@ def test_redirects_are_followed_as_far_as_was_said(
 ) -> None:
     _, results = attacked(f"{loopback_api.url}/?status=302&location=/there", redirects=redirects)
 
-    assert set(results.code.tolist()) == {code}
+    assert set(results["code"]) == {code}
     assert {request.path for request in loopback_api.seen} == {"/?status=302&location=/there", *others}
 
 
@@ -211,7 +210,7 @@ def test_it_is_known_of_how_many_answers_the_length_is_not(
     evidence, results = attacked(f"{loopback_api.url}/?bytes=100", max_body=max_body)
 
     assert evidence.cut_bodies == cut * len(results)
-    assert set(results.bytes_in.tolist()) == {kept}
+    assert set(results["bytes_in"]) == {kept}
 
 
 def test_of_a_request_without_an_answer_nothing_was_cut(attacked: Attacked) -> None:
@@ -231,7 +230,7 @@ def test_the_environments_proxy_is_used_only_where_it_is_asked_for(
 
         _, results = attacked(f"http://0.0.0.0:{loopback_api.port}/", proxies=asked_for)
 
-    assert set(results.code.tolist()) == {200}
+    assert set(results["code"]) == {200}
     assert len(proxy.seen) == asked_for * len(results)
     assert len(loopback_api.seen) == (not asked_for) * len(results)
 

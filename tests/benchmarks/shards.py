@@ -128,7 +128,7 @@ def _write_shard(folder: Path, shard: Shard, seed: int) -> None:
     into = shard_folder(folder, shard.name)
     into.mkdir(parents=True, exist_ok=True)
     rows = _rows_of(shard, seed=seed)
-    write_parquet(rows, into / "results.parquet")
+    write_parquet([rows], into / "results.parquet")
     (into / "shard.json").write_text(_evidence(shard, rows, into).model_dump_json())
 
 

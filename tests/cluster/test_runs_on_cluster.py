@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import polars as pl
 import pytest
 import yaml
 
 from attacker.exits import Exit
-from attacker.parquet import read_parquet
 from tests.cluster.runs import (
     MISSING,
     NAMESPACE,
@@ -133,7 +133,7 @@ def test_its_report_is_in_the_bucket_with_every_shards_rows(passed: Passed, tmp_
     assert [(one.name, one.requests, one.expected) for one in report.targets] == [(name, 80, 80) for name in SHARDS]
     assert report.overall.status_codes == {"200": 240}
     assert bucket_of_results().download(f"runs/{passed.run}/shards", tmp_path) == ()
-    assert [len(read_parquet(tmp_path / name / "results.parquet", attack=name).seq) for name in SHARDS] == [100] * 3
+    assert [len(pl.read_parquet(tmp_path / name / "results.parquet")) for name in SHARDS] == [100] * 3
 
 
 def test_argo_keeps_the_log_of_each_pod_and_the_page_of_the_report_there(passed: Passed) -> None:

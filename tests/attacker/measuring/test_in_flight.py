@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from attacker.measuring.in_flight import InFlightSearch, Moments, cells_over, chosen_moments
 from attacker.measuring.loops import count_cells
 from attacker.results import Ints
-from attacker.schedule import max_in_flight
 from tests.attacker.building import START_NS
+from tests.attacker.plainly import max_in_flight
 
 spans = st.integers(0, 40) | st.integers(0, 10**12)
 requests = st.lists(st.tuples(spans, spans), min_size=1, max_size=60)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attacker.measuring import loops
-from attacker.measuring.ranks import Found, RankSearch, Room, WideCounts, slot_table
+from attacker.measuring.ranks import Found, RankSearch, Room, WideCounts, rank_of, slot_table
 from attacker.results import Ints
 
 LEAST, LARGEST = -(2**63), 2**63 - 1
@@ -86,3 +87,12 @@ def _bin_of(value: int, bits: int) -> int:
     counts, facts = np.zeros(loops.bins(bits), np.int64), np.array(NOTHING_YET, np.int64)
     loops.tally(np.array([value], np.int64), bits, counts, facts)
     return int(np.flatnonzero(counts)[0])
+
+
+@given(found=values, numerator=st.integers(1, 10_000))
+def test_the_value_at_a_rank_is_the_smallest_that_covers_the_share(found: list[int], numerator: int) -> None:
+    share = Fraction(numerator, 10_000)
+
+    value = sorted(found)[rank_of(share, len(found)) - 1]
+
+    assert value == min(one for one in found if sum(other <= one for other in found) >= share * len(found))

@@ -131,7 +131,7 @@ def run_folder(tmp_path: Path) -> Path:
     for shard in _planned():
         folder = shard_folder(tmp_path, shard.name)
         folder.mkdir(parents=True)
-        write_parquet(some_rows(random, 3000), folder / "results.parquet")
+        write_parquet([some_rows(random, 3000)], folder / "results.parquet")
         digits = sha256_of(folder / "results.parquet")
         evidence = an_evidence(shard=shard.name, target=shard.target.name, results_sha256=digits)
         (folder / "shard.json").write_text(evidence.model_dump_json())

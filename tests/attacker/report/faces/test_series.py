@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attacker.measuring.measured import Measured
 from attacker.report.faces.series import distribution_of, time_series_of
-from attacker.report.statistics import nearest_rank
+from tests.attacker.plainly import nearest_rank
 from tests.attacker.report.a_report import a_measurement, in_ns
 
 latencies_ms = st.lists(st.integers(0, 10_000), min_size=1, max_size=300)
