@@ -80,7 +80,7 @@ class ParquetRows:
         try:
             frame = wanted.collect()
             numbers = {name: _as_numbers(frame[name]) for name in columns if name in _NUMBERS}
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise _no_rows(self.file, error) from error
         return Piece(numbers, lambda chosen: _encoded(frame["error"].filter(pl.Series(chosen))))
 
@@ -100,7 +100,7 @@ def open_parquet(file: Path) -> ParquetRows:
         if wrong:
             raise pl.exceptions.SchemaError(f"no column {wrong[0]} of {_KINDS[wrong[0]]}")
         return ParquetRows(file, int(rows.select(pl.len()).collect().item()))
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _no_rows(file, error) from error
 
 
@@ -113,7 +113,7 @@ def _as_numbers(column: "pl.Series") -> Ints:  # type: ignore[name-defined]  # n
     return numbers
 
 
-def _no_rows(file: Path, error: Exception) -> RunBrokenError:
+def _no_rows(file: Path, error: BaseException) -> RunBrokenError:
     reason = str(error).splitlines()[0]
     return RunBrokenError(f"{file}: these are no rows of a shard ({reason}): attack again")
 

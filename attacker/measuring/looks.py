@@ -40,6 +40,8 @@ class Scale:
     """Of the bins of all values of a target."""
     bucket_bits: int
     """Of the bins of the values of a bucket."""
+    left_out: tuple[tuple[int, int], ...] = ()
+    """Shards whose rows cannot be read: the number of the target, and the shard's among its."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Reader(Protocol):
 def measure(
     samples: Sequence[Sample], reader: Reader, *, simultaneous: bool = True
 ) -> tuple[tuple[Measured, ...], Measured]:
-    """Measure each target, and all together.
+    """Measure each target, and all together; of a shard whose rows cannot be read, only that is told.
 
     Args:
         samples: the targets.
@@ -62,7 +62,7 @@ def measure(
         simultaneous: all targets were to start at one instant, so that their skew means something.
 
     Raises:
-        RunBrokenError: rows cannot be read.
+        RunBrokenError: rows that could be read cannot be read again.
     """
     by_place = reader.outlines()
     duplicates = reader.duplicates(by_place, ALWAYS)
@@ -104,6 +104,7 @@ def _outlined(sample: Sample, outlines: Sequence[Outline], duplicates: int) -> M
         seq_gaps=sum(outline.seq_gaps for outline in outlines),
         duplicates=duplicates,
         throttled_ratio=_largest(shard.throttled_ratio for shard in sample.shards),
+        troubles={number: outline.trouble for number, outline in enumerate(outlines) if outline.trouble},
     )
 
 
@@ -156,6 +157,7 @@ def _scale(outlines: Sequence[Sequence[Outline]], targets: Sequence[Measured]) -
         cells=cells_over(sent_ns.first or 0, sent_ns.last or 0, series=len(targets), rows=rows),
         bits=most_bits(KINDS * len(targets), rows),
         bucket_bits=most_bits(MOST_BUCKETS * len(targets), rows),
+        left_out=tuple((target, number) for target, one in enumerate(targets) for number in one.troubles),
     )
 
 

@@ -1,9 +1,10 @@
 """What was measured of one target, or of all together: every number that figures and plots are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
+from attacker.exits import RunBrokenError
 from attacker.measuring.buckets import Buckets
 from attacker.measuring.errors import Failure
 from attacker.measuring.outline import Span
@@ -91,3 +92,16 @@ class Measured:
     lag_ns: Ordered | None = None
     buckets: BucketValues | None = None
     """None where there is no row, and for all targets together."""
+    troubles: Mapping[int, str] = field(default_factory=dict)
+    """Why rows cannot be read, by the number of their shard; none of these is in what was measured."""
+
+    def of_all(self) -> "Measured":
+        """Give it where all rows could be read.
+
+        Raises:
+            RunBrokenError: some could not; the text is the first reason.
+        """
+        reason = next(iter(self.troubles.values()), None)
+        if reason is not None:
+            raise RunBrokenError(reason)
+        return self

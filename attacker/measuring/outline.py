@@ -60,6 +60,8 @@ class Outline:
     codes: dict[int, int] = field(default_factory=dict)
     failures: dict[Failure, int] = field(default_factory=dict)
     """Requests that did not succeed."""
+    trouble: str | None = None
+    """Why the shard's rows cannot be read, where they cannot; then none of them counts."""
 
 
 def success_table(is_success: Callable[[int], bool]) -> npt.NDArray[np.bool_]:

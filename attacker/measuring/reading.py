@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence, Sized
 from functools import partial
 from typing import TypeVar
 
-from attacker.exits import LoadTestError
+from attacker.exits import LoadTestError, RunBrokenError
 from attacker.measuring.duplicates import ALWAYS, Suspects, Window, count_duplicates
 from attacker.measuring.looks import Closer, Lookup, Question, Scale, ShardPiece, Spread
 from attacker.measuring.measure import Outlines, Place
@@ -36,7 +36,7 @@ class Here:
         self._share = tuple(place for place in every if share is None or place in share)
 
     def outlines(self) -> Outlines:
-        """Outline each shard of the share."""
+        """Outline each shard of the share; where its rows cannot be read, the outline says so."""
         made: dict[Place, Outline | LoadTestError] = {}
 
         def outline(_: object, place: Place) -> None:
@@ -44,6 +44,8 @@ class Here:
             notice = partial(self._noticed.notice, place[0]) if self._noticed else None
             try:
                 made[place] = outline_of(sample.shards[place[1]], sample, also=notice)
+            except RunBrokenError as error:
+                made[place] = Outline(trouble=str(error))
             except LoadTestError as error:
                 made[place] = error
 
@@ -52,25 +54,27 @@ class Here:
 
     def spread(self, scale: Scale) -> Spread:
         """Count the share's rows in wide bins."""
-        return self._looked_at(lambda spread, work: spread.take(scale, work), lambda: Spread.nothing(scale))
+        return self._looked_at(lambda spread, work: spread.take(scale, work), lambda: Spread.nothing(scale), scale)
 
     def closer(self, question: Question) -> Closer:
         """Look closer at chosen bins and cells."""
-        return self._looked_at(Lookup(question).take, lambda: Closer.nothing(question))
+        return self._looked_at(Lookup(question).take, lambda: Closer.nothing(question), question.scale)
 
     def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
         """Count each target's duplicates, over all of its shards, whatever the share."""
         noticed, self._noticed = self._noticed if window == ALWAYS else None, None
         return count_duplicates(self._samples, outlines, window=window, noticed=noticed)
 
-    def _looked_at(self, take: Callable[[Look, ShardPiece], None], start: Callable[[], Look]) -> Look:
-        looks = each(self._pieces(), take, start)
+    def _looked_at(self, take: Callable[[Look, ShardPiece], None], start: Callable[[], Look], scale: Scale) -> Look:
+        looks = each(self._pieces(scale), take, start)
         for other in looks[1:]:
             looks[0].join(other)
         return looks[0]
 
-    def _pieces(self) -> Iterator[ShardPiece]:
+    def _pieces(self, scale: Scale) -> Iterator[ShardPiece]:
         for target, number in self._share:
+            if (target, number) in scale.left_out:
+                continue
             sample = self._samples[target]
             for piece in range(sample.shards[number].rows.pieces):
                 yield ShardPiece(sample, sample.shards[number], target, number, piece)

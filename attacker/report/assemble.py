@@ -1,6 +1,6 @@
 """From a run's shards to its report: one way, whoever measured them and wherever they lay."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from attacker.api_pods import ApiPods
@@ -72,12 +72,13 @@ def assemble(  # noqa: PLR0913  (all that a verdict rests on)
         The report, and what was measured of each target, for its plots.
 
     Raises:
-        RunBrokenError: rows that were found cannot be read.
+        RunBrokenError: rows that could be read cannot be read again.
     """
     by_target = _grouped(found)
     samples = samples_of(found)
     each, whole = measure(samples, reader(samples), simultaneous=simultaneous)
     measured = dict(zip(by_target, each, strict=True))
+    by_target = {name: _with_troubles(shards, measured[name].troubles) for name, shards in by_target.items()}
     figures = {name: _figures(measured[name], shards) for name, shards in by_target.items()}
     overall = _figures(whole, found)
     judged = {name: judge(objectives, name, one) for name, one in figures.items()}
@@ -121,8 +122,20 @@ def _grouped(found: Sequence[FoundShard]) -> dict[str, list[FoundShard]]:
 
 
 def _sample(shards: Sequence[FoundShard]) -> Sample:
-    present = tuple(one.measured for one in shards if one.state.evidence is not None)
-    return Sample(shards=present, is_success=shards[0].shard.target.is_success)
+    measured = tuple(one.measured for one in _present(shards))
+    return Sample(shards=measured, is_success=shards[0].shard.target.is_success)
+
+
+def _present(shards: Sequence[FoundShard]) -> list[FoundShard]:
+    return [one for one in shards if one.state.evidence is not None]
+
+
+def _with_troubles(shards: Sequence[FoundShard], troubles: Mapping[int, str]) -> list[FoundShard]:
+    """Note what came up when rows were read, by their number among those that were measured."""
+    told = {_present(shards)[number].shard.name: trouble for number, trouble in troubles.items()}
+    return [
+        replace(one, state=replace(one.state, trouble=told.get(one.shard.name, one.state.trouble))) for one in shards
+    ]
 
 
 def _figures(measured: Measured, shards: Sequence[FoundShard]) -> Figures:

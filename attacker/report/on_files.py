@@ -52,6 +52,7 @@ def report_on_files(names: Sequence[str], *, rate: Rate | None, kind: str) -> Fi
         files = [stack.enter_context(SpooledGob(partial(_opened, name), name=_called(name))) for name in names]
         sample = Sample(shards=tuple(MeasuredShard(rows=file, interval_ns=interval_ns) for file in files))
         [measured], _ = measure([sample], Here([sample]))
+        measured = measured.of_all()
     figures = _figures(measured, _title(names))
     return FilesReport(_rendered(figures, measured, kind), _doubts(names, files, figures))
 

@@ -231,6 +231,18 @@ def test_a_damaged_file_is_named_with_the_byte_and_4(
     assert f"damaged.gob: byte {begins}: a damaged record: give a results file that vegeta wrote" in err
 
 
+def test_of_several_damaged_files_the_first_that_is_given_is_named(
+    capsys: pytest.CaptureFixture[str], small_results: bytes, tmp_path: Path
+) -> None:
+    whole = written(tmp_path / "whole.gob", small_results)
+    damaged = [written(tmp_path / name, b"no results") for name in ("one.gob", "another.gob")]
+
+    code, out, err = told(capsys, whole, *damaged)
+
+    assert (code, out) == (4, "")
+    assert f"attacker: {damaged[0]}: byte 0: this is no vegeta results file" in err
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [("nowhere.gob", "No such file or directory"), (".", "Is a directory")],

@@ -1,5 +1,7 @@
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -136,3 +138,39 @@ def test_a_column_without_a_value_is_told_of(tmp_path: Path) -> None:
 
     with pytest.raises(RunBrokenError, match=r"these are no rows of a shard \(column seq has rows without a value\)"):
         list(open_parquet(file).first())
+
+
+# Polars ends in a panic there, which is no Exception.
+def test_a_page_that_says_that_it_holds_fewer_rows_is_told_of(tmp_path: Path) -> None:
+    file = tmp_path / "results.parquet"
+    write_parquet([rows([MS] * 3)], file)
+    whole = file.read_bytes()
+    of_3_rows, of_2_rows = b"\x2c\x15\x06", b"\x2c\x15\x04"
+    second = whole.index(of_3_rows, whole.index(of_3_rows) + 1)
+    file.write_bytes(whole[:second] + of_2_rows + whole[second + 3 :])
+
+    with pytest.raises(RunBrokenError, match=r"these are no rows of a shard \(.*\): attack again"):
+        list(open_parquet(file).first())
+
+
+def test_what_is_raised_while_rows_come_is_raised_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "results.parquet"
+
+    def damaged() -> Iterator[Results]:
+        yield rows([MS] * 3)
+        raise RunBrokenError("results.gob: byte 7: a damaged record")
+
+    with pytest.raises(RunBrokenError, match=r"^results\.gob: byte 7: a damaged record$"):
+        write_parquet(damaged(), file)
+
+    assert pl.read_parquet(file)["seq"].to_list() == [0, 1, 2]
+
+
+def test_each_group_of_rows_is_a_piece(tmp_path: Path) -> None:
+    file, part = tmp_path / "results.parquet", rows(range(PIECE_ROWS // 2 + 1))
+
+    write_parquet([part] * 3, file)
+
+    groups = f"SELECT DISTINCT row_group_id, row_group_num_rows FROM parquet_metadata('{file}') ORDER BY 1"
+    with duckdb.connect() as database:
+        assert database.execute(groups).fetchall() == [(0, PIECE_ROWS), (1, PIECE_ROWS // 2 + 3)]

@@ -28,7 +28,7 @@ from attacker.plan_file import Plan, render_plan
 from attacker.report.assemble import FoundShard, assemble
 from attacker.report.faces.plots import plots_of
 from attacker.report.faces.series import distribution_of, time_series_of
-from attacker.report.figures import Run
+from attacker.report.figures import Run, VerdictResult
 from attacker.report.statistics import figures_of
 from attacker.results import Results
 from attacker.rows import HeldRows
@@ -38,6 +38,9 @@ from tests.attacker.building import MS, START_NS, a_shard, a_target, an_evidence
 
 INTERVAL_NS = MS
 RUN = Run(id="the-run", started="", ended="", engine="local", loadtest={}, environment={})
+
+BEGIN_OF_A_PAGE = (0xFD2FB528).to_bytes(4, "little")
+"""Of what zstd compressed."""
 
 seeds = st.integers(0, 2**32)
 
@@ -164,6 +167,45 @@ def test_processes_that_share_a_run_out_make_the_same_report_byte_for_byte(run_f
     assert together.model_dump_json() == alone.model_dump_json()
     assert together.overall.requests == 18_000
     assert plots_of(measured["get-a"], name="get-a") == plots_of(alone_measured["get-a"], name="get-a")
+
+
+@pytest.fixture
+def run_folder_with_a_damaged_page(run_folder: Path) -> Path:
+    """One shard's rows were damaged before their checksum was taken, as by the disk that they were written to."""
+    folder = shard_folder(run_folder, "get-a-1")
+    file = folder / "results.parquet"
+    file.write_bytes(file.read_bytes().replace(BEGIN_OF_A_PAGE, b"....", 1))
+    evidence = an_evidence(shard="get-a-1", target="get-a", results_sha256=sha256_of(file))
+    (folder / "shard.json").write_text(evidence.model_dump_json())
+    return run_folder
+
+
+def test_a_damaged_page_costs_the_rows_of_its_shard_and_no_others(run_folder_with_a_damaged_page: Path) -> None:
+    report, _ = assemble(RUN, found_in(run_folder_with_a_damaged_page), [], simultaneous=True)
+
+    assert report.verdict.result == VerdictResult.INVALID
+    [reason] = [reason for reason in report.verdict.reasons if "get-a-1" in reason]
+    assert reason.startswith("shard get-a-1 cannot be used: ")
+    assert "results.parquet: these are no rows of a shard (" in reason
+    assert [target.requests for target in report.targets] == [6000, 9000]
+    (shard_folder(run_folder_with_a_damaged_page, "get-a-1") / "results.parquet").unlink()
+    without, _ = assemble(RUN, found_in(run_folder_with_a_damaged_page), [], simultaneous=True)
+    assert report.overall == without.overall
+
+
+def test_processes_that_share_a_run_out_tell_of_a_damaged_page_as_one_does(
+    run_folder_with_a_damaged_page: Path,
+) -> None:
+    folder = run_folder_with_a_damaged_page
+    alone, _ = assemble(RUN, found_in(folder), [], simultaneous=True)
+
+    with ExitStack() as stack:
+        shares = [
+            stack.enter_context(ShareProcess(folder / "plan.json", folder, number=number, of=2)) for number in range(2)
+        ]
+        together, _ = assemble(RUN, found_in(folder), [], simultaneous=True, reader=lambda _: Shared(shares))
+
+    assert together.model_dump_json() == alone.model_dump_json()
 
 
 def test_a_process_that_cannot_answer_is_told_of(tmp_path: Path) -> None:
