@@ -1,5 +1,6 @@
 """What vegeta wrote becomes a shard's rows: read once, written as it is read, and measured from what was written."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from attacker.results import Results, Text
 
 __all__ = ["Recorded", "get_ready", "record_rows"]
 
+_POLARS_THREADS = "POLARS_MAX_THREADS"
+"""Read once, when polars is loaded."""
 _LONGEST_NS = 1 << 61
 """73 years."""
 _LAST_MOMENT_NS = 1 << 62
@@ -72,6 +75,7 @@ def record_rows(raw: Path, rows: Path, *, interval_ns: int, max_body: int) -> Re
 
 def get_ready(folder: Path) -> None:
     """Load now what recording needs: during an attack it would take CPU time from it, and after it, it takes time."""
+    os.environ.setdefault(_POLARS_THREADS, "2")  # each holds rows; a large node would have many
     compile_ahead()
     rows = folder / "rehearsal.parquet"
     number, text = np.zeros(1, np.int64), Text(np.zeros(1, np.int32), ("",))
@@ -128,4 +132,4 @@ def _measured(rows: Path, interval_ns: int) -> Measured:
     """Measure what was written: that it can be read is known then, too."""
     samples = [Sample(shards=(MeasuredShard(rows=open_parquet(rows), interval_ns=interval_ns),))]
     [measured], _ = measure(samples, _OneShard(samples, share=[(0, 0)]))
-    return measured
+    return measured.of_all()

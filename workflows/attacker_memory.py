@@ -1,31 +1,23 @@
-"""What an attack pod needs of memory: once its attack is over, it holds all that it measured to record it."""
-
-from collections.abc import Sequence
+"""What an attack pod needs of memory: as much for any attack, for it records its rows piece by piece."""
 
 from attacker.exits import InvalidLoadTestError
-from attacker.plan import Shard
 from workflows.loadtest import LoadTest
 from workflows.quantity import bytes_of
 
-__all__ = ["A_REQUEST_BYTES", "PROGRAM_BYTES", "check_attacker_memory"]
+__all__ = ["RECORDING_BYTES", "check_attacker_memory"]
 
-PROGRAM_BYTES = 160 << 20
-"""Of the program, whatever it records."""
-A_REQUEST_BYTES = 320
-"""Of each request, at the moment that most is held of it."""
-_MIB = 1 << 20
+RECORDING_BYTES = 256 << 20
+"""What recording takes, however many requests there were."""
 
 
-def check_attacker_memory(loadtest: LoadTest, shards: Sequence[Shard]) -> None:
+def check_attacker_memory(loadtest: LoadTest) -> None:
     """Refuse an attack whose results its pods could not record: the kernel would end them, and all would be lost.
 
     Raises:
         InvalidLoadTestError: with the memory that is enough.
     """
-    requests = max(shard.warmup_requests + shard.requests for shard in shards)
-    needed_mib = -(-(PROGRAM_BYTES + A_REQUEST_BYTES * requests) // _MIB)
-    if needed_mib * _MIB > bytes_of(loadtest.attacker_memory):
+    if bytes_of(loadtest.attacker_memory) < RECORDING_BYTES:
+        enough = f"{RECORDING_BYTES >> 20}Mi"
         raise InvalidLoadTestError(
-            f"attacker_memory is {loadtest.attacker_memory}: to record the {requests:,} requests of a shard takes "
-            f"{needed_mib}Mi; give attacker_memory {needed_mib}Mi, or more shards"
+            f"attacker_memory is {loadtest.attacker_memory}: to record an attack takes {enough}: give {enough} or more"
         )

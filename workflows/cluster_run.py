@@ -32,7 +32,6 @@ from workflows.progress import Event, State, Tell
 from workflows.published_template import defaults_of, read_targets, renewed
 from workflows.render import template_manifest
 from workflows.steps.cluster import connect
-from workflows.steps.plan import plan
 from workflows.telling import telling
 
 __all__ = [
@@ -215,7 +214,7 @@ def _published(given: Fields, options: ClusterOptions, api: ArgoApi, *, tell: Te
     known = {} if found is None else defaults_of(found)
     images = {name: known.pop(name) for name in IMAGE_FIELDS if name in known}
     loadtest = parse_loadtest(fields_of_values(known), read_targets(cluster), given)
-    check_attacker_memory(loadtest, plan(loadtest, base_url=""))
+    check_attacker_memory(loadtest)
     built: frozenset[str] = frozenset()
     if missing := missing_images(loadtest):
         settings = read_settings(cluster, registry=options.registry)

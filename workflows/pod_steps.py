@@ -284,8 +284,8 @@ def _is_deployed(run: str, bucket: Bucket) -> bool:
 
 def _planned(loadtest: LoadTest, run: str, bucket: Bucket) -> DeployOutput:
     """Plan the attack, and leave the plan where the attackers find it."""
+    check_attacker_memory(loadtest)
     shards = plan(loadtest, base_url=_url(loadtest))
-    check_attacker_memory(loadtest, shards)
     waiting_s = loadtest.ready_timeout.s + _STARTING_S
     planned = Plan(
         run=run,
