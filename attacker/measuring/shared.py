@@ -4,7 +4,7 @@ A question is narrow and the same for all; an answer is as large as what was cou
 duplicates are not looked for by share: a row's twin may be in anybody's, so each looks at all rows of some time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ from attacker.measuring.measure import Outlines, Reader
 from attacker.measuring.outline import Span
 from attacker.measuring.packing import pack, unpack
 
-__all__ = ["Ask", "Shared", "answered"]
+__all__ = ["Ask", "Shared", "answered", "at_once"]
 
 Ask = Callable[[bytes], bytes]
 """Somebody who reads a share, near or far: a packed question in, the packed answer out."""
@@ -33,6 +33,12 @@ def answered(reader: Reader, question: bytes) -> bytes:
     return pack(tuple(reader.duplicates(outlines, window)))
 
 
+def at_once(readers: Sequence[Ask], questions: Sequence[bytes]) -> Iterator[bytes]:
+    """Ask each reader its question, all at once; gives the answers in the readers' order."""
+    with ThreadPoolExecutor(len(readers)) as threads:
+        yield from threads.map(lambda ask, question: ask(question), readers, questions)
+
+
 class Shared:
     """A reader that asks others, and joins what they say."""
 
@@ -47,18 +53,12 @@ class Shared:
 
     def spread(self, scale: Scale) -> Spread:
         """Count all rows in wide bins."""
-        first, *others = self._ask([pack(scale)] * len(self._readers))
-        for other in others:
-            first.join(other)
-        spread: Spread = first
+        spread: Spread = self._joined(scale)
         return spread
 
     def closer(self, question: Question) -> Closer:
         """Look closer at chosen bins and cells."""
-        first, *others = self._ask([pack(question)] * len(self._readers))
-        for other in others:
-            first.join(other)
-        closer: Closer = first
+        closer: Closer = self._joined(question)
         return closer
 
     def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
@@ -67,10 +67,16 @@ class Shared:
         counts = self._ask([pack((outlines, part)) for part in parts])
         return tuple(map(sum, zip(*counts, strict=True)))
 
-    def _ask(self, questions: Sequence[bytes]) -> list[Any]:
-        with ThreadPoolExecutor(len(self._readers)) as threads:
-            answers = threads.map(lambda ask, question: ask(question), self._readers, questions)
-            return [unpack(answer) for answer in answers]
+    def _joined(self, question: object) -> Any:
+        answers = self._ask([pack(question)] * len(self._readers))
+        joined = next(answers)
+        for answer in answers:
+            joined.join(answer)
+        return joined
+
+    def _ask(self, questions: Sequence[bytes]) -> Iterator[Any]:
+        """Ask all; of the answers, which are large, no more than one is unpacked at a time."""
+        return (unpack(answer) for answer in at_once(self._readers, questions))
 
 
 def _parts(window: Window, outlines: Outlines, number: int) -> Sequence[Window]:
