@@ -95,10 +95,17 @@ def a_tree(samples: Sequence[Sample], shares: Sequence[frozenset[tuple[int, int]
     return nodes[0]
 
 
-@given(seed=seeds, parts=st.integers(1, 6), random=st.randoms(use_true_random=False))
+@given(
+    seed=seeds,
+    parts=st.integers(1, 6),
+    piece_rows=st.sampled_from([1, 7, 1 << 17]),
+    random=st.randoms(use_true_random=False),
+)
 @settings(max_examples=60)
-def test_readers_in_a_tree_of_any_shape_find_what_one_reader_finds(seed: int, parts: int, random: Random) -> None:
-    samples = samples_of(some_targets(seed))
+def test_readers_in_a_tree_of_any_shape_find_what_one_reader_finds(
+    seed: int, parts: int, piece_rows: int, random: Random
+) -> None:
+    samples = samples_of(some_targets(seed), piece_rows=piece_rows)
     places = [(target, shard) for target, sample in enumerate(samples) for shard in range(len(sample.shards))]
     random.shuffle(places)
 
