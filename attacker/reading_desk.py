@@ -4,19 +4,18 @@
 plan is the sign that there is somebody who asks: where it is gone, the report is made, or there is none to make.
 """
 
-import threading
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from attacker.barrier import Files, Wait
 from attacker.exits import LoadTestError, RunBrokenError
-from attacker.measuring.shared import Ask
 from attacker.plan_file import plan_path
 
 __all__ = ["Desk", "answer_in_turn", "reading_path"]
 
 _POLL_S = 0.5
+_AT_ONCE = 8  # files; requests keeps ten connections
 _READERS_A_LOOK = 40
 """So many readers look at the bucket every half second without crowding it; more of them look less often."""
 _SILENT_READER_S = 300.0
@@ -31,7 +30,7 @@ def reading_path(run: str) -> str:
 
 
 class Desk:
-    """Where a run's readers are asked, each by a thread of its own."""
+    """Where all readers of a run are asked, one question after the other."""
 
     def __init__(self, run: str, files: Files, *, readers: int, patience_s: float = _SILENT_READER_S) -> None:
         """Name who is to be asked.
@@ -40,56 +39,48 @@ class Desk:
             run: the run's id.
             files: the bucket.
             readers: how many there are, from 1 on.
-            patience_s: how long each may take for an answer.
+            patience_s: how long they may take for an answer.
         """
-        self.asks: tuple[Ask, ...] = tuple(partial(self._ask, number) for number in range(1, readers + 1))
-        """One a reader. Raises RunBrokenError where that one, or another one meanwhile, fails or says nothing."""
+        self.number = readers
         self._run = run
         self._files = files
         self._patience_s = patience_s
         self._poll_s = _POLL_S * max(1, readers // _READERS_A_LOOK)
-        self._turns = [0] * readers
-        self._lock = threading.Lock()
+        self._turn = 0
         self._names: tuple[str, ...] = ()
-        self._looked_s = 0.0
-        self._failure: RunBrokenError | None = None
-        self._failed = threading.Event()
 
-    def _ask(self, reader: int, question: bytes) -> bytes:
-        self._turns[reader - 1] += 1
-        turn, folder = self._turns[reader - 1], f"{reading_path(self._run)}/{reader}"
-        try:
-            self._files.write(f"{folder}/question-{turn}", question)
-            return self._answer(reader, f"{folder}/answer-{turn}", f"{folder}/failure-{turn}")
-        except RunBrokenError as error:
-            with self._lock:
-                self._failure = self._failure or error
-            self._failed.set()
-            raise self._failure from error
+    def ask(self, questions: Sequence[bytes]) -> Iterator[bytes]:
+        """Ask each reader; its answer is read when the one before it has been taken, for they are large.
 
-    def _answer(self, reader: int, answer: str, failure: str) -> bytes:
+        Raises:
+            RunBrokenError: a reader failed, or says nothing; or files cannot be read or written.
+        """
+        self._turn += 1
+        asked = [self._path(reader, "question") for reader in range(1, self.number + 1)]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(self._files.write, asked, questions))
         until_s = time.monotonic() + self._patience_s
-        while not self._failed.is_set():
-            names = self._listed()
-            if answer in names:
-                return self._files.read(answer) or b""
-            if failure in names:
-                raise RunBrokenError((self._files.read(failure) or b"").decode(errors="replace"))
-            if time.monotonic() >= until_s:
-                raise RunBrokenError(
-                    f"reader {reader} of {len(self._turns)} said nothing for {self._patience_s:g} s: see what "
-                    f"became of its pod, and run again; the rows of this run are in runs/{self._run}/shards"
-                )
-            self._failed.wait(self._poll_s)
-        raise self._failure or RunBrokenError("another reader failed: see its log")
+        for reader in range(1, self.number + 1):
+            yield self._answer(reader, until_s)
 
-    def _listed(self) -> tuple[str, ...]:
-        """List all answers, once for all who wait."""
-        with self._lock:
-            if time.monotonic() >= self._looked_s + self._poll_s:
-                self._names = self._files.names(f"{reading_path(self._run)}/")
-                self._looked_s = time.monotonic()
-            return self._names
+    def _answer(self, reader: int, until_s: float) -> bytes:
+        answer = self._path(reader, "answer")
+        while answer not in self._names:
+            is_late = time.monotonic() >= until_s
+            self._names = self._files.names(f"{reading_path(self._run)}/")
+            for failure in (name for name in self._names if "/failure-" in name):
+                raise RunBrokenError((self._files.read(failure) or b"").decode(errors="replace"))
+            if answer not in self._names and is_late:
+                raise RunBrokenError(
+                    f"reader {reader} of {self.number} said nothing for {self._patience_s:g} s: see what became of "
+                    f"its pod, and run again; the rows of this run are in runs/{self._run}/shards"
+                )
+            if answer not in self._names:
+                time.sleep(self._poll_s)
+        return self._files.read(answer) or b""
+
+    def _path(self, reader: int, what: str) -> str:
+        return f"{reading_path(self._run)}/{reader}/{what}-{self._turn}"
 
 
 def answer_in_turn(

@@ -1,12 +1,12 @@
 """A run's shards shared out over its readers, as whoever reports on them does it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from attacker.bucket import Bucket
 from attacker.measuring.packing import pack, unpack
-from attacker.measuring.shared import Ask, Shared, at_once
+from attacker.measuring.shared import Readers, Shared
 from attacker.plan_file import Plan
 from attacker.rows import Rows
 from attacker.run_folder import NO_ROWS, ROWS_FILE, find_shard
@@ -30,7 +30,7 @@ class SharedOut:
         return NO_ROWS, self.damages[file.parent.name]
 
 
-def share_out(plan: Plan, folder: Path, bucket: Bucket, readers: Sequence[Ask]) -> SharedOut:
+def share_out(plan: Plan, folder: Path, bucket: Bucket, readers: Readers) -> SharedOut:
     """Tell each reader what to fetch, and then what there is in all.
 
     Args:
@@ -48,15 +48,15 @@ def share_out(plan: Plan, folder: Path, bucket: Bucket, readers: Sequence[Ask]) 
     troubles = bucket.fetch(sizes.keys() - rows_of.values(), place, folder / "shards")
     sha256 = _checksums(plan, folder)
     sizes_bytes = {shard: sizes.get(rows_of[shard], 0) for shard in sha256}
-    shares = shares_of(sizes_bytes, len(readers))
+    shares = shares_of(sizes_bytes, readers.number)
     takes = [[(shard, sha256[shard], rows_of[shard] in sizes) for shard in share] for share in shares]
     damages, rows = dict[str, str | None](), dict[str, int]()
-    for share, answer in zip(shares, at_once(readers, [pack({"take": one}) for one in takes]), strict=True):
+    for share, answer in zip(shares, readers.ask([pack({"take": one}) for one in takes]), strict=True):
         for shard, (trouble, damage, found) in zip(share, unpack(answer), strict=True):
             damages[shard], rows[shard] = damage, found
             troubles |= {rows_of[shard]: trouble} if trouble else {}
     everything = pack({"all": {shard: (rows[shard], sizes_bytes[shard]) for shard in sha256}})
-    list(at_once(readers, [everything] * len(readers)))
+    list(readers.ask([everything] * readers.number))
     return SharedOut(
         reader=Shared(readers), troubles=tuple(troubles[name] for name in sorted(troubles)), damages=damages
     )

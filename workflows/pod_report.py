@@ -121,7 +121,7 @@ def _brought(planned: Plan, folder: Path, bucket: Bucket, *, readers: int) -> It
         yield _Brought(troubles=bucket.download(f"runs/{planned.run}/shards", folder / "shards"))
         return
     try:
-        shared = share_out(planned, folder, bucket, Desk(planned.run, bucket, readers=readers).asks)
+        shared = share_out(planned, folder, bucket, Desk(planned.run, bucket, readers=readers))
         yield _Brought(troubles=shared.troubles, reader=lambda _: shared.reader, rows_in=shared.rows_in)
     finally:
         bucket.clear(f"{reading_path(planned.run)}/")

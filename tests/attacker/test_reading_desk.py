@@ -46,15 +46,15 @@ def failing(_: bytes) -> bytes:
 
 def test_each_question_is_answered_by_the_reader_that_was_asked(bucket: Bucket) -> None:
     with answering(bucket, {1: lambda question: question + b"!", 2: lambda question: question + b"?"}):
-        first, second = Desk(RUN, bucket, readers=2).asks
-        said = [first(b"a"), second(b"a"), first(b"b"), first(b""), second(b"a")]
+        desk = Desk(RUN, bucket, readers=2)
+        said = [list(desk.ask(questions)) for questions in ((b"a", b"b"), (b"a", b""), (b"", b"c"))]
 
-    assert said == [b"a!", b"a?", b"b!", b"!", b"a?"]
+    assert said == [[b"a!", b"b?"], [b"a!", b"?"], [b"!", b"c?"]]
 
 
 def test_the_readers_leave_nothing_when_there_is_no_plan_any_more(bucket: Bucket) -> None:
     with answering(bucket, {1: bytes.upper}):
-        assert Desk(RUN, bucket, readers=1).asks[0](b"a") == b"A"
+        assert list(Desk(RUN, bucket, readers=1).ask([b"a"])) == [b"A"]
         assert len(bucket.names(f"{reading_path(RUN)}/")) == 2
 
     assert bucket.names("") == ()
@@ -65,15 +65,15 @@ def test_why_a_reader_failed_is_told_in_its_own_words(bucket: Bucket) -> None:
         answering(bucket, {1: failing}),
         pytest.raises(RunBrokenError, match=r"^the disk is full: give it more$"),
     ):
-        Desk(RUN, bucket, readers=1).asks[0](b"a")
+        list(Desk(RUN, bucket, readers=1).ask([b"a"]))
 
 
 def test_where_one_failed_nobody_waits_for_the_others(bucket: Bucket) -> None:
-    desk = Desk(RUN, bucket, readers=2)
-    with answering(bucket, {1: failing}):
-        for ask in desk.asks:
-            with pytest.raises(RunBrokenError, match=r"^the disk is full: give it more$"):
-                ask(b"a")
+    with (
+        answering(bucket, {2: failing}),
+        pytest.raises(RunBrokenError, match=r"^the disk is full: give it more$"),
+    ):
+        list(Desk(RUN, bucket, readers=3).ask([b"a"] * 3))
 
 
 def test_a_reader_whose_report_says_nothing_does_not_wait_for_ever(bucket: Bucket) -> None:
@@ -94,7 +94,7 @@ def test_a_reader_that_is_told_to_stop_does_and_says_so_to_whoever_asks(bucket: 
 
     assert answer_in_turn(1, RUN, bucket, bytes.upper, wait=lambda _: True) is False
     with pytest.raises(RunBrokenError, match=r"^reader 1 was told to stop before the report was made: see what became"):
-        Desk(RUN, bucket, readers=1).asks[0](b"a")
+        list(Desk(RUN, bucket, readers=1).ask([b"a"]))
 
 
 def test_readers_are_numbered_from_one() -> None:

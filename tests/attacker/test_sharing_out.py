@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from attacker.bucket import Bucket
 from attacker.exits import RunBrokenError
 from attacker.measuring.packing import pack, unpack
+from attacker.measuring.shared import AtOnce
 from attacker.plan_file import Plan, plan_path
 from attacker.reading_desk import Desk, reading_path
 from attacker.report.assemble import FoundShard, assemble
@@ -73,7 +74,7 @@ def told(found: list[FoundShard]) -> str:
 
 
 def told_by_readers(plan: Plan, bucket: Bucket, folder: Path, *, readers: int) -> str:
-    shared = share_out(plan, folder, bucket, Desk(plan.run, bucket, readers=readers).asks)
+    shared = share_out(plan, folder, bucket, Desk(plan.run, bucket, readers=readers))
     found = [find_shard(folder, shard, run=plan.run, rows_in=shared.rows_in) for shard in plan.shards]
     report, _ = assemble(RUN, found, [], simultaneous=True, reader=lambda _: shared.reader)
     assert shared.troubles == bucket.download(f"runs/{plan.run}/shards", folder / "all" / "shards")
@@ -133,7 +134,7 @@ def test_a_reader_that_dies_is_told_of_and_the_others_are_not_waited_for(
     with start_reader(1, plan.run) as alive, start_reader(2, plan.run) as dead:
         dead.kill()
         with pytest.raises(RunBrokenError) as broken:
-            share_out(plan, tmp_path, bucket, desk.asks)
+            share_out(plan, tmp_path, bucket, desk)
         alive.send_signal(signal.SIGTERM)
         code = alive.wait(30)
 
@@ -156,7 +157,7 @@ def test_what_a_reader_could_not_fetch_is_told_in_the_order_of_the_files(
             [(f"{name} did not come", "results.parquet is missing", 0) for name, _, is_there in taken if is_there]
         )
 
-    shared = share_out(plan, tmp_path, bucket, [reader, reader])
+    shared = share_out(plan, tmp_path, bucket, AtOnce([reader, reader]))
 
     present = ["get-a-0", "get-a-1", "get-a-2", "get-b-0", "get-b-1"]
     assert shared.troubles == tuple(f"{name} did not come" for name in present)
@@ -168,9 +169,9 @@ def test_what_a_reader_cannot_read_is_told_by_it(bucket: Bucket, run_folder: Pat
     desk = Desk(plan.run, bucket, readers=1)
 
     with reader_pods(1, plan.run):
-        shared = share_out(plan, tmp_path, bucket, desk.asks)
+        shared = share_out(plan, tmp_path, bucket, desk)
         with pytest.raises(RunBrokenError, match="bytes are no answer of this version: use one image for all readers"):
-            desk.asks[0](b"no question")
+            list(desk.ask([b"no question"]))
 
     assert set(shared.damages.values()) == {None}
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROUNDS = 3
+READERS = "readers.txt"
 
 
 def main() -> None:
@@ -54,8 +55,9 @@ def compare(given: argparse.Namespace) -> None:
     words = [f"--{name}={getattr(given, name)}" for name in ("folder", "targets", "shards", "requests")]
     reports = set()
     for of in (0, *([given.of] if given.of else [])):
-        words += ["--bucket"] if of and given.bucket else []
-        with _uploaded(given) if of and given.bucket else nullcontext():
+        by_pods = bool(of and given.bucket)
+        words += ["--bucket"] if by_pods else []
+        with _uploaded(given) if by_pods else nullcontext():
             for _ in range(given.rounds if not of else 1):
                 took = run([PYTHON, __file__, *words, f"--of={of}", "--aggregate"])
                 reports.add((given.folder / "report.json").read_bytes())
@@ -64,6 +66,8 @@ def compare(given: argparse.Namespace) -> None:
                     f"{who}: {took.wall_s:.1f} s, {took.peak_mib:.0f} MiB, {took.cpu_s:.1f} s of CPU, "
                     f"{rows / took.wall_s / 1e6:.2f} M rows/s"
                 )
+                if by_pods:
+                    tell((given.folder / READERS).read_text(encoding="utf-8"))
     tell("every report.json is the same, byte for byte" if len(reports) == 1 else "THE REPORTS DIFFER")
 
 
@@ -99,22 +103,26 @@ def _by_readers(given: argparse.Namespace, made: "MadeRun") -> None:
         subprocess.Popen([*timed, str(number)], stdout=subprocess.PIPE, text=True) for number in range(1, given.of + 1)
     ]
     with tempfile.TemporaryDirectory() as scratch:
-        shared = share_out(plan, Path(scratch), bucket, Desk(plan.run, bucket, readers=given.of).asks)
+        shared = share_out(plan, Path(scratch), bucket, Desk(plan.run, bucket, readers=given.of))
         reading = partial(_reading, shared.reader)
         step.aggregate(
             made.loadtest, made.shards, made.run, Path(scratch), doubts=(), reader=reading, rows_in=shared.rows_in
         )
         (given.folder / "report.json").write_bytes((Path(scratch) / "report.json").read_bytes())
     bucket.delete(plan_path(plan.run))
-    for reader in readers:
-        sys.stderr.write(f"a reader: seconds, KiB, seconds of CPU, exit code: {reader.communicate()[0]}\n")
+    ended = [reader.communicate()[0].split() for reader in readers]
+    most_mib = max(int(peak_kib) for _, peak_kib, _, _ in ended) / 1024
+    cpu_s = sum(float(cpu_s) for _, _, cpu_s, _ in ended)
+    codes = {int(code) for *_, code in ended}
+    told = f"the readers: {most_mib:.0f} MiB at most, {cpu_s:.1f} s of CPU in all, exit codes {codes}"
+    (given.folder / READERS).write_text(told, encoding="utf-8")
 
 
 def aggregate(given: argparse.Namespace) -> None:
     """Do what the step does, all faces of the report included."""
     from attacker.duration import Duration  # noqa: PLC0415
     from attacker.measuring.reading import Here  # noqa: PLC0415
-    from attacker.measuring.shared import Shared  # noqa: PLC0415
+    from attacker.measuring.shared import AtOnce, Shared  # noqa: PLC0415
     from attacker.plan_file import Plan, render_plan  # noqa: PLC0415
     from attacker.share import ShareProcess  # noqa: PLC0415
     from tests.benchmarks.shards import planned  # noqa: PLC0415
@@ -133,7 +141,7 @@ def aggregate(given: argparse.Namespace) -> None:
                 stack.enter_context(ShareProcess(file, made.folder, number=number, of=given.of))
                 for number in range(given.of)
             ]
-            reader = partial(_reading, Shared(shares))
+            reader = partial(_reading, Shared(AtOnce(shares)))
         step.aggregate(made.loadtest, made.shards, made.run, made.folder, doubts=(), reader=reader)
 
 

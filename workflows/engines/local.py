@@ -229,7 +229,7 @@ def _report(run: _Run, attacks: Sequence[Attack], folder: Path) -> Report:
 def _readers(run: _Run, shards: Sequence[Shard], folder: Path) -> Iterator["Callable[[Sequence[Sample]], Reader]"]:
     """Read all that was measured here, or have processes share it out, where there are to be several readers."""
     from attacker.measuring.reading import Here  # noqa: PLC0415
-    from attacker.measuring.shared import Shared  # noqa: PLC0415
+    from attacker.measuring.shared import AtOnce, Shared  # noqa: PLC0415
     from attacker.share import ShareProcess  # noqa: PLC0415
 
     readers = run.loadtest.readers
@@ -243,7 +243,7 @@ def _readers(run: _Run, shards: Sequence[Shard], folder: Path) -> Iterator["Call
         shares = [
             stack.enter_context(ShareProcess(file, folder, number=number, of=readers)) for number in range(readers)
         ]
-        yield lambda _: Shared(shares)
+        yield lambda _: Shared(AtOnce(shares))
 
 
 @contextmanager

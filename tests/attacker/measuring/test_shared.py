@@ -21,7 +21,7 @@ from attacker.measuring.measured import Measured
 from attacker.measuring.packing import pack, unpack
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.measuring.shared import Shared, answered
+from attacker.measuring.shared import AtOnce, Shared, answered
 from attacker.parquet import write_parquet
 from attacker.plan import Shard
 from attacker.plan_file import Plan, render_plan
@@ -91,7 +91,7 @@ def a_tree(samples: Sequence[Sample], shares: Sequence[frozenset[tuple[int, int]
     nodes: list[Reader] = [Here(samples, share=share) for share in shares]
     while len(nodes) > 1:
         taken = [nodes.pop(random.randrange(len(nodes))) for _ in range(min(len(nodes), random.choice([2, 3])))]
-        nodes.append(Shared([partial(answered, node) for node in taken]))
+        nodes.append(Shared(AtOnce([partial(answered, node) for node in taken])))
     return nodes[0]
 
 
@@ -164,8 +164,8 @@ def test_processes_that_share_a_run_out_make_the_same_report_byte_for_byte(run_f
             stack.enter_context(ShareProcess(run_folder / "plan.json", run_folder, number=number, of=3))
             for number in range(3)
         ]
-        pairs = Shared(shares[:2])
-        root = Shared([partial(answered, pairs), shares[2]])
+        pairs = Shared(AtOnce(shares[:2]))
+        root = Shared(AtOnce([partial(answered, pairs), shares[2]]))
         together, measured = assemble(RUN, found_in(run_folder), [], simultaneous=True, reader=lambda _: root)
 
     assert together.model_dump_json() == alone.model_dump_json()
