@@ -508,6 +508,29 @@ def test_the_deadline_ends_an_attack_with_a_partial_report() -> None:
         partial_report(run)
 
 
+@pytest.mark.usefixtures("applied")
+def test_a_number_of_readers_that_is_none_is_refused_and_nothing_waits_for_them() -> None:
+    none = {"parameters": [{"name": "readers", "value": "several"}]}
+
+    with created(arguments=none) as run:
+        assert end_of(run)["status"]["phase"] == "Failed"
+        nodes = nodes_of(run)
+        assert nodes["read"].startswith("Skipped")
+        assert nodes["deploy"].startswith("Failed")
+        assert left_of_the_api() == []
+
+
+@pytest.mark.usefixtures("applied")
+def test_readers_of_a_run_that_was_never_planned_end_by_themselves() -> None:
+    too_many = {"parameters": [{"name": "readers", "value": "2"}, {"name": "rate", "value": "1000000000"}]}
+
+    with created(arguments=too_many) as run:
+        assert end_of(run)["status"]["phase"] == "Failed"
+        nodes = nodes_of(run)
+        assert [nodes[name] for name in ("read(0:1)", "read(1:2)")] == ["Succeeded"] * 2
+        assert nodes["deploy"].startswith("Failed")
+
+
 @pytest.fixture
 def every_minute() -> Iterator[str]:
     schedule = submitted("schedule", "--cron", "* * * * *", "--timezone", "Etc/UTC", *SMALL)
