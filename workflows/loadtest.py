@@ -238,7 +238,8 @@ class LoadTest(BaseModel):
         Field(
             ge=1,
             le=MOST_READERS,
-            description="Who reads what was measured: a pod, or process, for 250 million requests each.",
+            description="How many read what was measured, one for 250 million requests: 1 is the report, more are "
+            "pods of their own, or processes on one machine.",
         ),
     ] = 1
     keep: Annotated[bool, Field(description="Leave the API running afterwards.")] = False
