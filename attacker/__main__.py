@@ -15,6 +15,8 @@ __all__ = ["main"]
 _PROGRAM = "attacker"
 _LAST_WORDS_S = 25.0
 """From SIGTERM to the end of an attack's process, at most: Kubernetes gives it 30 s."""
+_READERS_LAST_WORDS_S = 10.0
+"""The same of a reader, which has only that to say."""
 _CREDENTIALS_S = 20.0
 
 app = typer.Typer(
@@ -69,6 +71,35 @@ def attack(
 
     bucket = Bucket.connect(*_place(results), patience_s=_CREDENTIALS_S)
     raise typer.Exit(attack_in_pod(shard, run, bucket, cpus=cpus, stop=stop))
+
+
+@app.command()
+def read(
+    reader: Annotated[int, typer.Argument(metavar="READER", min=1, help="Which one of the run's readers this is.")],
+    *,
+    run: Annotated[str, typer.Option(metavar="RUN", envvar="LOADTEST_RUN", help="The run's id.")],
+    results: Annotated[
+        str,
+        typer.Option(
+            metavar="gs://BUCKET/PREFIX",
+            envvar="LOADTEST_RESULTS",
+            help="Where the run folders are, as runs/RUN; empty in a pod of Argo's, its own artifact repository.",
+        ),
+    ] = "",
+) -> None:
+    """Read a share of what was measured, and answer what the run's report asks about it, until that is made.
+
+    0 means that it is made, or that there is none to make; 130 told to stop before, 4 broken.
+    """
+    from attacker.stopping import stopped_by_signals  # noqa: PLC0415
+
+    stop = stopped_by_signals(end_within_s=_READERS_LAST_WORDS_S)
+    from attacker.bucket import Bucket  # noqa: PLC0415
+    from attacker.reader_pod import read_in_pod  # noqa: PLC0415  (--help need not wait for numpy and numba)
+    from attacker.repository import repository_of_this_pod  # noqa: PLC0415
+
+    bucket = Bucket.connect(*_place(results or repository_of_this_pod() or ""), patience_s=_CREDENTIALS_S)
+    raise typer.Exit(read_in_pod(reader, run, bucket, stop=stop))
 
 
 @app.command()

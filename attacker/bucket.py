@@ -4,7 +4,7 @@ import mimetypes
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,8 +126,28 @@ class Bucket:
                 return None
             return content
 
+    def read_range(self, path: str, begin: int, end: int) -> bytes:
+        """Read a file's bytes from one place up to another.
+
+        Raises:
+            RunBrokenError: they could not be read.
+        """
+        with self._explained(f"reading {self._full(path)}"):
+            content: bytes = self._blob(path).download_as_bytes(
+                start=begin, end=end - 1, timeout=_TIMEOUT_S, retry=_patiently()
+            )
+            return content
+
     def names(self, prefix: str) -> tuple[str, ...]:
         """List the files whose paths begin so.
+
+        Raises:
+            RunBrokenError: they could not be listed, or there is no such bucket.
+        """
+        return tuple(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """List the files whose paths begin so, in the order of their names, with how many bytes each has.
 
         Raises:
             RunBrokenError: they could not be listed, or there is no such bucket.
@@ -136,11 +156,11 @@ class Bucket:
             found = self._objects.client.list_blobs(
                 self._objects,
                 prefix=self._full(prefix),
-                fields="items(name),nextPageToken",
+                fields="items(name,size),nextPageToken",
                 timeout=_TIMEOUT_S,
                 retry=_patiently(),
             )
-            return tuple(one.name.removeprefix(self._full("")) for one in found)
+            return {one.name.removeprefix(self._full("")): int(one.size or 0) for one in found}
 
     def delete(self, path: str) -> None:
         """Remove a file, if it is there.
@@ -155,6 +175,15 @@ class Bucket:
                 self._blob(path).delete(timeout=_TIMEOUT_S, retry=_patiently())
             except NotFound:
                 return
+
+    def clear(self, prefix: str) -> None:
+        """Remove the files whose paths begin so, several at a time.
+
+        Raises:
+            RunBrokenError: one could not be removed.
+        """
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            list(pool.map(self.delete, self.names(prefix)))
 
     def upload(self, folder: Path, path: str) -> None:
         """Write a folder's files, a shard's evidence and then the report last: where that is, the rest is too.
@@ -175,10 +204,18 @@ class Bucket:
         Raises:
             RunBrokenError: the files could not be listed.
         """
-        files = [name for name in self.names(f"{path}/") if not name.endswith("/")]
+        return tuple(self.fetch(self.names(f"{path}/"), path, into).values())
+
+    def fetch(self, names: Iterable[str], path: str, into: Path) -> dict[str, str]:
+        """Read the files of such names, all under a path, into a folder. What cannot be read does not stop the rest.
+
+        Returns:
+            Why it could not be read, for each file that could not.
+        """
+        files = [name for name in names if not name.endswith("/")]
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             troubles = pool.map(lambda name: self._fetch(name, into, name.removeprefix(f"{path}/")), files)
-            return tuple(trouble for trouble in troubles if trouble)
+            return {name: trouble for name, trouble in zip(files, troubles, strict=True) if trouble}
 
     def _fetch(self, name: str, into: Path, relative: str) -> str | None:
         """Read one file; returns what went wrong, if anything."""

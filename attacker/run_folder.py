@@ -1,5 +1,6 @@
 """The run folder: where a run's files lie, on a disk as in a bucket."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -13,10 +14,13 @@ from attacker.report.validity.shards import ShardState
 from attacker.results import Results
 from attacker.rows import HeldRows, Rows
 
-__all__ = ["find_shard", "shard_folder"]
+__all__ = ["NO_ROWS", "ROWS_FILE", "FindRows", "find_rows", "find_shard", "shard_folder"]
 
+ROWS_FILE = "results.parquet"
+NO_ROWS = HeldRows(Results.joined([]))
 
-_NO_ROWS = HeldRows(Results.joined([]))
+FindRows = Callable[[Path, str], tuple[Rows, str | None]]
+"""Finds the rows in a file of that checksum: they, or none and what is wrong with them."""
 
 
 class _Absent(BaseModel, frozen=True):
@@ -28,22 +32,28 @@ def shard_folder(run_folder: Path, shard: str) -> Path:
     return run_folder / "shards" / shard
 
 
-def find_shard(run_folder: Path, shard: Shard, *, run: str) -> FoundShard:
+def find_shard(run_folder: Path, shard: Shard, *, run: str, rows_in: FindRows | None = None) -> FoundShard:
     """Find what there is of a planned shard; what is missing or damaged is said in its state, not raised.
 
     Its rows are those that were measured, by their checksum; they are read when they are measured by.
+
+    Args:
+        run_folder: where it lies.
+        shard: as it was planned.
+        run: the run's id.
+        rows_in: finds its rows; without it, they are in the folder.
     """
     folder = shard_folder(run_folder, shard.name)
     try:
         evidence = Evidence.model_validate_json((folder / "shard.json").read_bytes())
     except FileNotFoundError:
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=_reason_of_absence(folder))
-        return FoundShard(shard=shard, state=state, rows=_NO_ROWS)
+        return FoundShard(shard=shard, state=state, rows=NO_ROWS)
     except (OSError, ValidationError) as error:
         damage = f"shard.json cannot be read: {_in_words(error)}"
         state = ShardState(name=shard.name, run=run, evidence=None, trouble=damage)
-        return FoundShard(shard=shard, state=state, rows=_NO_ROWS)
-    rows, trouble = _find_rows(folder / "results.parquet", evidence)
+        return FoundShard(shard=shard, state=state, rows=NO_ROWS)
+    rows, trouble = (rows_in or find_rows)(folder / ROWS_FILE, evidence.results_sha256)
     state = ShardState(name=shard.name, run=run, evidence=evidence, trouble=trouble)
     return FoundShard(shard=shard, state=state, rows=rows)
 
@@ -65,12 +75,13 @@ def _in_words(error: OSError | ValidationError) -> str:
     return ": ".join(part for part in (".".join(map(str, fault["loc"])), fault["msg"]) if part)
 
 
-def _find_rows(file: Path, evidence: Evidence) -> tuple[Rows, str | None]:
+def find_rows(file: Path, sha256: str) -> tuple[Rows, str | None]:
+    """Find the rows in a file of that checksum; where they are none, say what is wrong with them."""
     try:
-        if sha256_of(file) != evidence.results_sha256:
-            return _NO_ROWS, f"{file.name} is not what was measured: its sha256 differs from the evidence's"
+        if sha256_of(file) != sha256:
+            return NO_ROWS, f"{file.name} is not what was measured: its sha256 differs from the evidence's"
         return open_parquet(file), None
     except FileNotFoundError:
-        return _NO_ROWS, f"{file.name} is missing"
+        return NO_ROWS, f"{file.name} is missing"
     except (OSError, RunBrokenError) as error:
-        return _NO_ROWS, str(error)
+        return NO_ROWS, str(error)

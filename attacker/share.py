@@ -30,9 +30,15 @@ class ShareProcess(AbstractContextManager["ShareProcess"]):
     """A process that answers for one share, as long as the context lasts."""
 
     def __init__(self, plan: Path, folder: Path, *, number: int, of: int) -> None:
-        command = [sys.executable, "-m", "attacker.share", str(plan), str(folder), str(number), str(of)]
+        words = [str(plan.resolve()), str(folder.resolve()), str(number), str(of)]
         self._name = f"share {number} of {of}"
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "attacker.share", *words],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a terminal's Ctrl-C is for whoever asks
+        )
 
     def __enter__(self) -> Self:
         return self

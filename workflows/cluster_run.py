@@ -30,8 +30,10 @@ from workflows.parameters import fields_of_values, values_of
 from workflows.pipeline import CRON_NAME, TEMPLATE_NAME, cron_workflow
 from workflows.progress import Event, State, Tell
 from workflows.published_template import defaults_of, read_targets, renewed
+from workflows.readers import check_readers
 from workflows.render import template_manifest
 from workflows.steps.cluster import connect
+from workflows.steps.plan import plan
 from workflows.telling import telling
 
 __all__ = [
@@ -215,6 +217,7 @@ def _published(given: Fields, options: ClusterOptions, api: ArgoApi, *, tell: Te
     images = {name: known.pop(name) for name in IMAGE_FIELDS if name in known}
     loadtest = parse_loadtest(fields_of_values(known), read_targets(cluster), given)
     check_attacker_memory(loadtest)
+    check_readers(loadtest, plan(loadtest, base_url=""))
     built: frozenset[str] = frozenset()
     if missing := missing_images(loadtest):
         settings = read_settings(cluster, registry=options.registry)

@@ -23,7 +23,10 @@ from workflows.form_text import list_of_lines, none_if_empty
 from workflows.quantity import Cpu, Memory
 from workflows.shard_fields import ShardRate, Shards
 
-__all__ = ["LoadTest", "Order", "ServiceType"]
+__all__ = ["MOST_READERS", "LoadTest", "Order", "ServiceType"]
+
+MOST_READERS = 100
+"""One process joins what all of them answer."""
 
 
 _SERVICE_NAME = re.compile(r"service/[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -230,6 +233,15 @@ class LoadTest(BaseModel):
         AfterValidator(_place),
         Field(description="Where the run folder goes, as runs/RUN: a folder or gs://BUCKET/PREFIX."),
     ] = "."
+    readers: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MOST_READERS,
+            description="How many read what was measured, one for 250 million requests: 1 is the report, more are "
+            "pods of their own, or processes on one machine.",
+        ),
+    ] = 1
     keep: Annotated[bool, Field(description="Leave the API running afterwards.")] = False
 
     @model_validator(mode="after")

@@ -31,6 +31,7 @@ __all__ = [
     "CERTIFICATES_NAME",
     "CRON_NAME",
     "IN_POOL",
+    "READERS",
     "TARGETS_NAME",
     "TEMPLATE_NAME",
     "cron_workflow",
@@ -69,6 +70,8 @@ IN_POOL = (
     '{{=workflow.parameters.attacker_pool == "" ? "{}" : toJSON({"loadtest/pool": workflow.parameters.attacker_pool})}}'
 )
 """For Argo, the labels of the nodes that attack pods must be on."""
+READERS = '{{=workflow.parameters.readers matches "^([2-9]|[1-9][0-9]|100)$" ? workflow.parameters.readers : "0"}}'
+"""For Argo, how many reader pods there are: none where the report reads alone, or where readers is no such number."""
 _CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -106,6 +109,7 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
         report = _step("report", pod_steps.report, account="loadtest-reporter")
         teardown = _step("teardown", pod_steps.teardown, account="loadtest-deployer", timeout=_SHORT_TIMEOUT)
         attack = _attack()
+        read = _read()
         with DAG(name="load-test", fail_fast=False):
             deployed = Task(name="deploy", template=deploy, arguments={**_TOLD, "uid": "{{workflow.uid}}"})
             # It waits for the other in a pod that has its place before the attackers take theirs.
@@ -129,6 +133,12 @@ def workflow_template(loadtest: LoadTest, *, namespace: str) -> WorkflowTemplate
                 name="report",
                 template=report,
                 arguments={**_TOLD, "started": "{{workflow.creationTimestamp}}", "status": "{{workflow.status}}"},
+            )
+            Task(
+                name="read",
+                template=read,
+                with_sequence=m.Sequence(start="1", count=READERS),
+                arguments={"reader": "{{item}}", "results": "{{workflow.parameters.results}}"},
             )
             Task(name="teardown", template=teardown, arguments=_TOLD)
     return template
@@ -229,9 +239,38 @@ def _attack() -> Container:
         ),
         pod_spec_patch=_attackers_own(),
         affinity=_away_from_the_api(),
-        tolerations=[m.Toleration(key="loadtest/attacker", operator="Equal", value="true", effect="NoSchedule")],
+        tolerations=[_on_attackers_nodes()],
         volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp"), _certificates()],  # noqa: S108
     )
+
+
+def _read() -> Container:
+    """Read a share of what was measured, on any node: the attackers are done with theirs."""
+    return Container(
+        name="read",
+        inputs=[Parameter(name=name) for name in ("reader", "results")],
+        image=_IMAGE,
+        command=["python", "-m", "attacker"],
+        args=["read", "{{inputs.parameters.reader}}"],
+        service_account_name="loadtest-attacker",
+        timeout=_STEP_TIMEOUT,
+        env=[
+            Env(name="LOADTEST_RUN", value="{{workflow.name}}"),
+            Env(name="LOADTEST_RESULTS", value="{{inputs.parameters.results}}"),
+        ],
+        env_from=[ConfigMapEnvFrom(name="loadtest-env", optional=True)],
+        resources=m.ResourceRequirements(
+            requests={"cpu": "250m", "memory": "1Gi"},
+            limits={"cpu": "2", "memory": "1Gi"},
+        ),
+        security_context=m.SecurityContext.model_validate(_CONTAINER_SECURITY),
+        tolerations=[_on_attackers_nodes()],
+        volumes=[EmptyDirVolume(name="tmp", mount_path="/tmp")],  # noqa: S108
+    )
+
+
+def _on_attackers_nodes() -> m.Toleration:
+    return m.Toleration(key="loadtest/attacker", operator="Equal", value="true", effect="NoSchedule")
 
 
 def _certificates() -> SecretVolume:

@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +12,16 @@ from attacker.api_pods import ApiPods, Snapshot, parse_snapshot, snapshot_path
 from attacker.bucket import Bucket
 from attacker.exits import Exit
 from attacker.gate import read_gate
+from attacker.measuring.measure import Reader
+from attacker.measuring.reading import Here
+from attacker.measuring.sample import Sample
 from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.reading_desk import Desk, reading_path
 from attacker.report.faces.text import render_text
 from attacker.report.figures import Report, Run
 from attacker.report.verdict import EXIT_OF
+from attacker.run_folder import FindRows
+from attacker.sharing_out import share_out
 from workflows.loadtest import LoadTest
 from workflows.steps.aggregate import aggregate
 
@@ -72,22 +80,51 @@ def reported(loadtest: LoadTest, finished: Finished, bucket: Bucket) -> Made | N
             return None
         return _made(loadtest, finished, planned, bucket)
     finally:
-        bucket.delete(plan_path(finished.run))  # it may hold credentials
+        bucket.delete(plan_path(finished.run))  # it may hold credentials; and readers end when it is gone
 
 
 def _made(loadtest: LoadTest, finished: Finished, planned: Plan, bucket: Bucket) -> Made:
     _wait_for_last_shards(planned, finished, bucket)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        troubles = bucket.download(f"runs/{finished.run}/shards", folder / "shards")
-        is_whole = all((folder / "shards" / shard.name / "shard.json").is_file() for shard in planned.shards)
-        doubts = (*_doubts(finished, is_whole=is_whole), *troubles)
-        api = None if loadtest.api_url else _api_pods(finished.run, bucket)
-        made = aggregate(loadtest, planned.shards, _run(loadtest, finished), folder, doubts=doubts, api=api)
+        with _brought(planned, folder, bucket, readers=loadtest.readers) as brought:
+            is_whole = all((folder / "shards" / shard.name / "shard.json").is_file() for shard in planned.shards)
+            made = aggregate(
+                loadtest,
+                planned.shards,
+                _run(loadtest, finished),
+                folder,
+                doubts=(*_doubts(finished, is_whole=is_whole), *brought.troubles),
+                api=None if loadtest.api_url else _api_pods(finished.run, bucket),
+                reader=brought.reader,
+                rows_in=brought.rows_in,
+            )
         for name in ("report.html", "report.md", "junit.xml", "report.json"):
             bucket.write(f"runs/{finished.run}/{name}", (folder / name).read_bytes())
         html = (folder / "report.html").read_text(encoding="utf-8")
     return Made(report=made, summary=render_text(made, width=_WIDTH, colour=False), html=html)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brought:
+    """What was measured, here or where readers have it."""
+
+    troubles: tuple[str, ...]
+    reader: Callable[[Sequence[Sample]], Reader] = Here
+    rows_in: FindRows | None = None
+
+
+@contextmanager
+def _brought(planned: Plan, folder: Path, bucket: Bucket, *, readers: int) -> Iterator[_Brought]:
+    """Bring what was measured into a folder; of several readers, each brings a share of it into its own."""
+    if readers == 1:
+        yield _Brought(troubles=bucket.download(f"runs/{planned.run}/shards", folder / "shards"))
+        return
+    try:
+        shared = share_out(planned, folder, bucket, Desk(planned.run, bucket, readers=readers))
+        yield _Brought(troubles=shared.troubles, reader=lambda _: shared.reader, rows_in=shared.rows_in)
+    finally:
+        bucket.clear(f"{reading_path(planned.run)}/")
 
 
 def _wait_for_last_shards(planned: Plan, finished: Finished, bucket: Bucket) -> None:

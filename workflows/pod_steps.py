@@ -25,12 +25,13 @@ from attacker.duration import Duration
 from attacker.exits import Exit, InvalidLoadTestError, LoadTestError, RunBrokenError
 from attacker.gate import open_gate, read_gate, shut_gate
 from attacker.plan_file import Plan, plan_path, render_plan
+from attacker.repository import repository_of_this_pod
 from workflows.attacker_memory import check_attacker_memory
 from workflows.loadtest import LoadTest, Order
 from workflows.loadtest_file import parse_loadtest
 from workflows.parameters import fields_of
+from workflows.readers import check_readers
 from workflows.steps.plan import plan
-from workflows.steps.repository import repository_of_this_pod
 
 if TYPE_CHECKING:
     from workflows.steps.cluster import Cluster
@@ -286,6 +287,7 @@ def _planned(loadtest: LoadTest, run: str, bucket: Bucket) -> DeployOutput:
     """Plan the attack, and leave the plan where the attackers find it."""
     check_attacker_memory(loadtest)
     shards = plan(loadtest, base_url=_url(loadtest))
+    check_readers(loadtest, shards)
     waiting_s = loadtest.ready_timeout.s + _STARTING_S
     planned = Plan(
         run=run,

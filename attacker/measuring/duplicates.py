@@ -6,7 +6,7 @@ others, which are few, are picked out in a second reading, and compared.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,9 +20,9 @@ from attacker.measuring.sweeping import each
 from attacker.results import Ints
 from attacker.rows import Piece, Rows
 
-__all__ = ["ALWAYS", "Suspects", "Window", "count_duplicates"]
+__all__ = ["ALWAYS", "COLUMNS", "Suspects", "Window", "count_duplicates", "pieces_in"]
 
-_COLUMNS = ("timestamp_ns", "seq", "latency_ns")
+COLUMNS = ("timestamp_ns", "seq", "latency_ns")
 _BITS_A_ROW = 10
 _MOST_BITS = 1 << 30
 _FEWEST_BITS = 1 << 16
@@ -68,8 +68,8 @@ class _Work:
 
     def read(self) -> tuple[Ints, Ints, Ints, Keys]:
         """Give the three columns of the rows in the window, and a key of each row."""
-        piece = self.rows.piece(self.piece, _COLUMNS)
-        columns = [piece[name] for name in _COLUMNS]
+        piece = self.rows.piece(self.piece, COLUMNS)
+        columns = [piece[name] for name in COLUMNS]
         if self.window != ALWAYS:
             inside = (columns[0] >= self.window.from_ns) & (columns[0] < self.window.until_ns)
             columns = [column[inside] for column in columns]
@@ -83,6 +83,14 @@ def _keys_of(target: int, timestamp_ns: Ints, seq: Ints, latency_ns: Ints) -> Ke
     return keys
 
 
+def pieces_in(window: Window, outlines: Mapping[tuple[int, int], Outline]) -> Iterator[tuple[int, int, int]]:
+    """Tell which pieces hold rows that were sent in a window: target, shard and piece."""
+    for (target, number), outline in sorted(outlines.items(), key=lambda one: one[0]):
+        for piece, span in enumerate(outline.pieces_ns):
+            if window.touches(span):
+                yield target, number, piece
+
+
 def count_duplicates(
     samples: Sequence[Sample],
     outlines: Mapping[tuple[int, int], Outline],
@@ -94,16 +102,13 @@ def count_duplicates(
 
     Args:
         samples: the targets, with all of their shards.
-        outlines: of each target's shards; one that sent nothing in the window is not read.
+        outlines: of each target's shards; a piece of which nothing was sent in the window is not read.
         window: where to look.
         noticed: what all rows in the window were shown to already.
     """
     works = [
-        _Work(shard.rows, piece, target, window)
-        for target, sample in enumerate(samples)
-        for number, shard in enumerate(sample.shards)
-        if window.touches(outlines[target, number].moments_ns)
-        for piece in range(shard.rows.pieces)
+        _Work(samples[target].shards[number].rows, piece, target, window)
+        for target, number, piece in pieces_in(window, outlines)
     ]
     rows = int(sum(one.rows * window.share_of(one.moments_ns) for one in outlines.values()))
     counts = np.zeros(len(samples), np.int64)
@@ -133,7 +138,7 @@ class Suspects:
 
     def notice(self, target: int, piece: Piece) -> None:
         """Be shown a piece, by whichever thread."""
-        self.notice_keys(_keys_of(target, *(piece[name] for name in _COLUMNS)))
+        self.notice_keys(_keys_of(target, *(piece[name] for name in COLUMNS)))
 
     def notice_keys(self, keys: Keys) -> None:
         """Be shown the keys of rows, by whichever thread."""

@@ -53,6 +53,8 @@ class Outline:
     """When seq 0 was due, by the row of all that was sent most nearly on time; None where that is not known."""
     moments_ns: Span = field(default_factory=Span)
     """When all rows were sent, those of the warm-up included."""
+    pieces_ns: list[Span] = field(default_factory=list)
+    """The same of each piece."""
     seq_gaps: int = 0
     """Requests that were sent, as later ones show, but of which no row is left; of all rows."""
     bytes_in: int = 0
@@ -88,7 +90,8 @@ def outline_of(shard: MeasuredShard, sample: Sample, *, also: Callable[[Piece], 
 
 def _take(outline: Outline, piece: Piece, shard: MeasuredShard, succeeds: npt.NDArray[np.bool_]) -> None:
     outline.rows += len(piece["seq"])
-    outline.moments_ns.take(piece["timestamp_ns"])
+    outline.pieces_ns.append(_span_of(piece["timestamp_ns"]))
+    outline.moments_ns.join(outline.pieces_ns[-1])
     if shard.interval_ns is not None and len(piece["seq"]):
         shift_ns = int((piece["timestamp_ns"] - piece["seq"] * shard.interval_ns).min())
         outline.origin_ns = shift_ns if outline.origin_ns is None else min(outline.origin_ns, shift_ns)
@@ -106,6 +109,12 @@ def _take(outline: Outline, piece: Piece, shard: MeasuredShard, succeeds: npt.ND
     if piece.errors and failed.any():
         for failure, times in _failures(piece.errors(failed), piece["code"][failed]):
             outline.failures[failure] = outline.failures.get(failure, 0) + times
+
+
+def _span_of(moments_ns: Ints) -> Span:
+    span = Span()
+    span.take(moments_ns)
+    return span
 
 
 def _counted(code: Ints) -> Iterator[tuple[int, int]]:

@@ -4,9 +4,11 @@ A question is narrow and the same for all; an answer is as large as what was cou
 duplicates are not looked for by share: a row's twin may be in anybody's, so each looks at all rows of some time.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from attacker.measuring.duplicates import Window
 from attacker.measuring.looks import Closer, Question, Scale, Spread
@@ -14,7 +16,7 @@ from attacker.measuring.measure import Outlines, Reader
 from attacker.measuring.outline import Span
 from attacker.measuring.packing import pack, unpack
 
-__all__ = ["Ask", "Shared", "answered"]
+__all__ = ["Ask", "AtOnce", "Readers", "Shared", "answered"]
 
 Ask = Callable[[bytes], bytes]
 """Somebody who reads a share, near or far: a packed question in, the packed answer out."""
@@ -30,47 +32,77 @@ def answered(reader: Reader, question: bytes) -> bytes:
     if isinstance(asked, Question):
         return pack(reader.closer(asked))
     outlines, window = asked
-    return pack(tuple(reader.duplicates(outlines, window)))
+    return pack(tuple(reader.duplicates(unpack(outlines.tobytes()), window)))
+
+
+class Readers(Protocol):
+    """Several who read a share each."""
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+
+    def ask(self, questions: Sequence[bytes]) -> Iterator[bytes]:
+        """Ask each its own packed question, all before any answer is taken; gives the answers in the same order."""
+
+
+class AtOnce:
+    """Readers that answer as soon as they are asked, by a thread each."""
+
+    def __init__(self, readers: Sequence[Ask]) -> None:
+        """Name who is to be asked."""
+        self._readers = tuple(readers)
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self._readers)
+
+    def ask(self, questions: Sequence[bytes]) -> Iterator[bytes]:
+        """Ask all at once."""
+        with ThreadPoolExecutor(len(self._readers)) as threads:
+            yield from threads.map(lambda ask, question: ask(question), self._readers, questions)
 
 
 class Shared:
     """A reader that asks others, and joins what they say."""
 
-    def __init__(self, readers: Sequence[Ask]) -> None:
+    def __init__(self, readers: Readers) -> None:
         """Name who is to be asked; every shard is of exactly one's share."""
-        self._readers = tuple(readers)
+        self._readers = readers
 
     def outlines(self) -> Outlines:
         """Outline each shard."""
-        parts = self._ask([pack(None)] * len(self._readers))
+        parts = self._ask([pack(None)] * self._readers.number)
         return {place: outline for part in parts for place, outline in part.items()}
 
     def spread(self, scale: Scale) -> Spread:
         """Count all rows in wide bins."""
-        first, *others = self._ask([pack(scale)] * len(self._readers))
-        for other in others:
-            first.join(other)
-        spread: Spread = first
+        spread: Spread = self._joined(scale)
         return spread
 
     def closer(self, question: Question) -> Closer:
         """Look closer at chosen bins and cells."""
-        first, *others = self._ask([pack(question)] * len(self._readers))
-        for other in others:
-            first.join(other)
-        closer: Closer = first
+        closer: Closer = self._joined(question)
         return closer
 
     def duplicates(self, outlines: Outlines, window: Window) -> Sequence[int]:
         """Count each target's duplicates, each reader those of another part of the window."""
-        parts = _parts(window, outlines, len(self._readers))
-        counts = self._ask([pack((outlines, part)) for part in parts])
+        parts = _parts(window, outlines, self._readers.number)
+        packed = np.frombuffer(pack(outlines), np.uint8)  # once: of many shards, it takes a second
+        counts = self._ask([pack((packed, part)) for part in parts])
         return tuple(map(sum, zip(*counts, strict=True)))
 
-    def _ask(self, questions: Sequence[bytes]) -> list[Any]:
-        with ThreadPoolExecutor(len(self._readers)) as threads:
-            answers = threads.map(lambda ask, question: ask(question), self._readers, questions)
-            return [unpack(answer) for answer in answers]
+    def _joined(self, question: object) -> Any:
+        answers = self._ask([pack(question)] * self._readers.number)
+        joined = next(answers)
+        for answer in answers:
+            joined.join(answer)
+        return joined
+
+    def _ask(self, questions: Sequence[bytes]) -> Iterator[Any]:
+        """Ask all; of the answers, which are large, no more than one is unpacked at a time."""
+        return (unpack(answer) for answer in self._readers.ask(questions))
 
 
 def _parts(window: Window, outlines: Outlines, number: int) -> Sequence[Window]:

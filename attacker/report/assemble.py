@@ -21,7 +21,7 @@ from attacker.report.validity.workers import is_missed_at_any_load
 from attacker.report.verdict import verdict
 from attacker.rows import Rows
 
-__all__ = ["FoundShard", "assemble", "samples_of"]
+__all__ = ["FoundShard", "assemble", "measured_shard", "samples_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +36,18 @@ class FoundShard:
     def measured(self) -> MeasuredShard:
         """Its rows, with what its plan says of them."""
         evidence = self.state.evidence
-        return MeasuredShard(
-            rows=self.rows,
-            warmup_requests=self.shard.warmup_requests,
-            interval_ns=self.shard.rate.interval_ns,
-            delay_ns=self.shard.delay_ns,
-            throttled_ratio=evidence.throttled_ratio if evidence else None,
-        )
+        return measured_shard(self.shard, self.rows, throttled_ratio=evidence.throttled_ratio if evidence else None)
+
+
+def measured_shard(shard: Shard, rows: Rows, *, throttled_ratio: float | None = None) -> MeasuredShard:
+    """Put a shard's rows together with what its plan says of them."""
+    return MeasuredShard(
+        rows=rows,
+        warmup_requests=shard.warmup_requests,
+        interval_ns=shard.rate.interval_ns,
+        delay_ns=shard.delay_ns,
+        throttled_ratio=throttled_ratio,
+    )
 
 
 def assemble(  # noqa: PLR0913  (all that a verdict rests on)

@@ -106,6 +106,34 @@ def test_a_file_is_removed_and_may_be_gone_already(bucket: Bucket) -> None:
     assert bucket.names("") == ()
 
 
+def test_a_range_of_a_file_is_read_without_the_rest(bucket: Bucket) -> None:
+    bucket.write("a/b", bytes(range(200)))
+
+    assert [bucket.read_range("a/b", 0, 3), bucket.read_range("a/b", 150, 200)] == [b"\0\1\2", bytes(range(150, 200))]
+
+
+def test_a_range_of_a_file_that_is_not_there_is_told_of(bucket: Bucket) -> None:
+    with pytest.raises(RunBrokenError, match="gs://results: "):
+        bucket.read_range("a/b", 0, 3)
+
+
+def test_each_files_size_is_told(bucket: Bucket) -> None:
+    bucket.write("b/c", b"12345")
+    bucket.write("b/a", b"")
+
+    assert list(bucket.sizes("b").items()) == [("b/a", 0), ("b/c", 5)]
+
+
+def test_what_is_under_a_prefix_is_removed_and_nothing_else(bucket: Bucket) -> None:
+    for path in ("a/1/b", "a/2", "ab"):
+        bucket.write(path, b"")
+
+    bucket.clear("a/")
+    bucket.clear("a/")
+
+    assert bucket.names("") == ("ab",)
+
+
 def test_a_tree_comes_back_as_it_was_uploaded(bucket: Bucket, tmp_path: Path) -> None:
     there, here = tmp_path / "there", tmp_path / "here"
     files = {f"shards/{shard}/{file}": bytes([shard]) * 5000 for shard in range(10) for file in ("a.parquet", "b")}

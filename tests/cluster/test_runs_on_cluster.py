@@ -160,6 +160,13 @@ def test_what_its_attackers_and_its_api_left_as_evidence_breaks_no_rule_of_valid
     assert [table[name].measured for name in ("api_pods", "clocks", "dns", "attacker_errors")] == [0] * 4
 
 
+def test_it_has_no_reader_of_its_own_but_its_report(passed: Passed) -> None:
+    nodes = nodes_of(passed.run)
+
+    assert [(name, phase.partition(":")[0]) for name, phase in nodes.items() if name.startswith("read(")] == []
+    assert nodes["read"].startswith("Skipped")
+
+
 def test_its_api_is_gone(passed: Passed) -> None:
     assert passed.left == []
 
@@ -196,6 +203,44 @@ def test_its_attackers_have_what_they_may_use_to_themselves(passed: Passed) -> N
     assert [pod["status"]["qosClass"] for pod in attack_pods] == ["Guaranteed"] * 3
     assert all(one["resources"]["requests"] == one["resources"]["limits"] for one in containers)
     assert main == [{"cpu": "350m", "memory": "256Mi"}] * 3
+
+
+def running_reader(run: str) -> str | None:
+    pods = [one for one in objects("pods") if one["metadata"]["name"].startswith(f"{run}-read-")]
+    return next((one["metadata"]["name"] for one in pods if one["status"]["phase"] == "Running"), None)
+
+
+def test_two_readers_share_out_what_was_measured(tmp_path: Path) -> None:
+    with following("--readers", "2", cwd=tmp_path) as followed:
+        told = followed.ended()
+        nodes = nodes_of(followed.run)
+        logs = [name for name in files_of(followed.run) if name.startswith(f"argo/{followed.run}-read-")]
+
+        assert told.code == Exit.PASS, (told.err, nodes)
+        assert {name: phase for name, phase in nodes.items() if name.startswith("read(")} == {
+            "read(0:1)": "Succeeded",
+            "read(1:2)": "Succeeded",
+        }
+        assert what_is_kept(followed.run) == REPORT | shard_files(*SHARDS)
+        assert len(logs) == 2
+        report = report_of(followed.run)
+        assert [(one.name, one.requests, one.expected) for one in report.targets] == [(name, 80, 80) for name in SHARDS]
+        assert report.overall.status_codes == {"200": 240}
+        assert left_of_the_api() == []
+
+
+def test_a_reader_that_dies_breaks_the_report_and_not_what_was_measured(tmp_path: Path) -> None:
+    with following("--readers", "2", cwd=tmp_path) as followed:
+        dead = eventually(lambda: running_reader(followed.run), timeout_s=90)
+        kubectl(f"--namespace={NAMESPACE}", "delete", "pod", dead, "--wait=false")
+        told = followed.ended()
+
+        assert told.code == Exit.BROKEN, told.err
+        assert "was told to stop before the report was made: see what became of its pod, and run again" in told.err
+        assert what_is_kept(followed.run) == {
+            name for name in REPORT if "report" not in name and name != "junit.xml"
+        } | (shard_files(*SHARDS))
+        assert left_of_the_api() == []
 
 
 def test_an_api_whose_pod_somebody_deletes_during_the_attack_is_another_one(tmp_path: Path) -> None:
@@ -461,6 +506,29 @@ def test_the_deadline_ends_an_attack_with_a_partial_report() -> None:
     with created(arguments=long, activeDeadlineSeconds=45) as run:
         assert end_of(run)["status"]["phase"] == "Failed", nodes_of(run)
         partial_report(run)
+
+
+@pytest.mark.usefixtures("applied")
+def test_a_number_of_readers_that_is_none_is_refused_and_nothing_waits_for_them() -> None:
+    none = {"parameters": [{"name": "readers", "value": "several"}]}
+
+    with created(arguments=none) as run:
+        assert end_of(run)["status"]["phase"] == "Failed"
+        nodes = nodes_of(run)
+        assert nodes["read"].startswith("Skipped")
+        assert nodes["deploy"].startswith("Failed")
+        assert left_of_the_api() == []
+
+
+@pytest.mark.usefixtures("applied")
+def test_readers_of_a_run_that_was_never_planned_end_by_themselves() -> None:
+    too_many = {"parameters": [{"name": "readers", "value": "2"}, {"name": "rate", "value": "1000000000"}]}
+
+    with created(arguments=too_many) as run:
+        assert end_of(run)["status"]["phase"] == "Failed"
+        nodes = nodes_of(run)
+        assert [nodes[name] for name in ("read(0:1)", "read(1:2)")] == ["Succeeded"] * 2
+        assert nodes["deploy"].startswith("Failed")
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ fields_of_load_tests = st.fixed_dictionaries(
         "ready_timeout": durations,
         "start_timeout": durations,
         "results": st.sampled_from(["gs://a-bucket", "gs://a-bucket/load-tests"]),
+        "readers": st.integers(1, 100),
         "keep": st.booleans(),
     },
 )

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from tests.workflows.submit_process import REPOSITORY, submit
 from workflows import pod_steps
-from workflows.loadtest import LoadTest
+from workflows.loadtest import MOST_READERS, LoadTest
 from workflows.loadtest_file import parse_loadtest, read_yaml
 from workflows.parameters import fields_of, values_of
-from workflows.pipeline import IN_POOL, TARGETS_NAME, TEMPLATE_NAME, cron_workflow
+from workflows.pipeline import IN_POOL, READERS, TARGETS_NAME, TEMPLATE_NAME, cron_workflow
 from workflows.render import render_yaml, targets_manifest, template_manifest
 from workflows.steps.plan import plan
 
@@ -163,7 +163,9 @@ def test_targets_come_out_of_their_config_map_as_they_went_in(text: str, value: 
 def test_the_tasks_are_the_designs_steps_in_their_order(made: Manifest) -> None:
     tasks = tasks_of(made)
 
-    assert {name: task["template"] for name, task in tasks.items()} == {name: name for name in (*STEPS, "attack")}
+    assert {name: task["template"] for name, task in tasks.items()} == {
+        name: name for name in (*STEPS, "attack", "read")
+    }
     assert [tasks[name].get("depends") for name in ("deploy", "ready", "attack")] == [None, None, "deploy"]
 
 
@@ -172,6 +174,7 @@ def test_however_a_run_ends_it_is_reported_on_and_torn_down_and_neither_waits_fo
 
     assert [(task["name"], task.get("depends")) for task in at_the_end["tasks"]] == [
         ("report", None),
+        ("read", None),
         ("teardown", None),
     ]
     assert at_the_end["failFast"] is False
@@ -194,10 +197,33 @@ def test_an_attack_is_a_program_and_its_arguments_without_a_shell(made: Manifest
     assert attack["args"] == ["attack", "--", "{{inputs.parameters.shard}}"]
 
 
+def test_a_reader_is_a_program_and_its_number(made: Manifest) -> None:
+    read = templates_of(made)["read"]["container"]
+
+    assert read["command"] == ["python", "-m", "attacker"]
+    assert read["args"] == ["read", "{{inputs.parameters.reader}}"]
+    assert read["resources"]["requests"]["memory"] == read["resources"]["limits"]["memory"]
+
+
+def test_there_are_as_many_readers_as_are_asked_for_and_none_where_the_report_reads_alone(made: Manifest) -> None:
+    """Where the number is none, the run is refused, and what is left of it has to be removed all the same."""
+    task = tasks_of(made)["read"]
+
+    assert task["withSequence"] == {"start": "1", "count": READERS}
+    assert re.search(r'matches "(.*?)" \? workflow.parameters.readers : "0"', READERS)
+    pattern = READERS.partition('"')[2].partition('"')[0]
+    numbers = [str(number) for number in range(-1, 1000)] + ["", "two", "2.5", "02"]
+    assert [int(number) for number in numbers if re.search(pattern, number)] == list(range(2, MOST_READERS + 1))
+
+
 def test_what_a_user_types_is_no_part_of_a_command(made: Manifest) -> None:
     commands = [(main["command"], main["args"], main.get("source")) for main in map(main_of, pods_of(made).values())]
 
-    assert referred_in([list(command) for command in commands]) == {"inputs.parameters", "inputs.parameters.shard"}
+    assert referred_in([list(command) for command in commands]) == {
+        "inputs.parameters",
+        "inputs.parameters.shard",
+        "inputs.parameters.reader",
+    }
     assert not {"sh", "bash", "-c"} & {word for command, args, _ in commands for word in (*command, *args)}
 
 
@@ -209,6 +235,7 @@ def test_every_pod_has_a_timeout_for_it_may_never_start(made: Manifest) -> None:
         "ready": "20m",
         "attack": "{{inputs.parameters.timeout}}",
         "report": "20m",
+        "read": "20m",
         "teardown": "5m",
     }
     # A pod that gets its node as this fires is deleted while it initialises, and the workflow never ends.
@@ -240,7 +267,7 @@ def test_what_is_referred_to_is_there(made: Manifest) -> None:
         for one in template.get("inputs", {}).get("parameters", ())
     }
 
-    expressions = {text[2:-2] for text in (pod_steps.IN_BUCKET, pod_steps.IN_RUNS, IN_POOL)}
+    expressions = {text[2:-2] for text in (pod_steps.IN_BUCKET, pod_steps.IN_RUNS, IN_POOL, READERS)}
 
     assert referred_in(made["spec"]["templates"]) - expressions <= fields | of_argo | outputs | inputs | {
         "item",
@@ -263,6 +290,7 @@ def test_a_pod_may_do_what_its_step_needs_and_no_more(made: Manifest) -> None:
         "ready": "loadtest-deployer",
         "attack": "loadtest-attacker",
         "report": "loadtest-reporter",
+        "read": "loadtest-attacker",
         "teardown": "loadtest-deployer",
     }
 
@@ -274,10 +302,10 @@ def test_every_container_passes_the_pod_security_standard_restricted(made: Manif
     contexts += [one["securityContext"] for one in own if one["name"] != "main"]
     pods = [made["spec"]["securityContext"], templates_of(made)["attack"]["securityContext"]]
 
-    assert len(contexts) == 9
+    assert len(contexts) == 10
     assert [(one["allowPrivilegeEscalation"], one["capabilities"]) for one in contexts] == [
         (False, {"drop": ["ALL"]})
-    ] * 9
+    ] * 10
     assert [(one["runAsNonRoot"], one["seccompProfile"]) for one in pods] == [(True, {"type": "RuntimeDefault"})] * 2
 
 

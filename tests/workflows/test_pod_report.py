@@ -12,11 +12,13 @@ from attacker.api_pods import ApiPod, Snapshot, render_snapshot, snapshot_path
 from attacker.bucket import Bucket
 from attacker.exits import Exit, RunBrokenError
 from attacker.gate import open_gate, shut_gate
-from attacker.plan_file import Plan, plan_path
+from attacker.plan_file import Plan, plan_path, render_plan
+from attacker.reading_desk import reading_path
 from attacker.report.figures import Outcome, Report
 from tests.attacker.building import START_NS
 from tests.attacker.loopback import Loopback, loopback
 from tests.attacker.pods import a_bucket, ended, plan_in, start_pod
+from tests.attacker.reader_pods import reader_pods
 from tests.workflows.steps.a_cluster import StandIn, a_pod, kubeconfig
 from workflows.loadtest import LoadTest
 from workflows.loadtest_file import parse_loadtest
@@ -67,6 +69,37 @@ def test_what_all_measured_is_reported_and_uploaded(bucket: Bucket, loopback_api
     assert stored["report.html"] == made.html.encode()
     assert Report.model_validate_json(stored["report.json"] or b"") == made.report
     assert bucket.read(f"runs/{plan.run}/junit.xml") is not None
+
+
+def test_what_readers_share_out_is_reported_as_by_one_and_nothing_of_theirs_is_left(
+    bucket: Bucket, loopback_api: Loopback, loadtest: LoadTest
+) -> None:
+    plan = plan_in(bucket, loopback_api.url, targets=TWO_TARGETS)
+    open_gate(plan.run, bucket, deadline_ns=START_NS)
+    assert attacked(plan, "get-a", "get-b") == [0, 0]
+
+    with reader_pods(2, plan.run) as readers:
+        made = reported(loadtest.model_copy(update={"readers": 2}), finished(plan), bucket)
+        codes = ended(readers)
+
+    assert made is not None
+    assert (made.exit, made.report.overall.requests, codes) == (Exit.PASS, 40, [0, 0])
+    assert bucket.names(f"{reading_path(plan.run)}/") == ()
+    bucket.write(plan_path(plan.run), render_plan(plan))
+    alone = reported(loadtest, finished(plan), bucket)
+    assert alone is not None
+    assert alone.report.model_copy(update={"run": made.report.run}) == made.report
+
+
+def test_readers_of_a_run_of_which_there_is_nothing_to_report_end(
+    bucket: Bucket, loopback_api: Loopback, loadtest: LoadTest
+) -> None:
+    plan = plan_in(bucket, loopback_api.url, targets=TWO_TARGETS)
+    shut_gate(plan.run, bucket, reason="no API")
+
+    with reader_pods(2, plan.run) as readers:
+        reported(loadtest.model_copy(update={"readers": 2}), finished(plan, status="Failed"), bucket)
+        assert ended(readers) == [0, 0]
 
 
 def test_the_plan_which_may_hold_credentials_is_removed(

@@ -168,6 +168,23 @@ def test_a_rate_is_shared_by_as_many_attackers_as_it_takes(tmp_path: Path, slow_
     assert the_report(tmp_path).targets[0].requests == 50
 
 
+def test_on_one_machine_readers_are_processes_and_nothing_is_left_of_them(tmp_path: Path, slow_api: str) -> None:
+    told = submit(
+        *SHORT,
+        *("--target", "GET /a", "--target", "GET /b", "--api-url", slow_api, "--shards", "2", "--readers", "3"),
+        cwd=tmp_path,
+    )
+
+    assert told.code == Exit.PASS, told.err
+    report = the_report(tmp_path)
+    assert [(one.name, one.requests, one.attack.shards) for one in report.targets] == [
+        ("get-a", 50, 2),
+        ("get-b", 50, 2),
+    ]
+    assert not (the_run(tmp_path) / "plan.json").exists()
+    assert processes_of(tmp_path) == []
+
+
 @pytest.mark.parametrize("options", [("--shards", "auto"), ("--shard-rate", "1"), ("--shard-rate", "1", "--rate", "9")])
 def test_what_only_the_clusters_own_template_knows_is_not_refused_before_it_is_asked(
     tmp_path: Path, options: tuple[str, ...]

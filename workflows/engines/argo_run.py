@@ -30,7 +30,7 @@ __all__ = [
 
 ENDED = frozenset({"Succeeded", "Failed", "Error"})
 """The phases from which nothing comes back, of a workflow and of its nodes."""
-_STEPS = ("deploy", "ready", "attack", "report", "teardown")
+_STEPS = ("deploy", "ready", "attack", "read", "report", "teardown")
 _FIRST_STEPS = frozenset({"deploy", "ready"})
 _STUCK = ("ErrImage", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 """How Kubernetes' reasons begin for which a pod's containers do not start."""

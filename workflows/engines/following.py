@@ -31,6 +31,7 @@ _PATIENCE_S = 600.0
 _WORDS = {
     "deploy": "the API",
     "ready": "the API is rolled out, and each target answers once",
+    "read": "what was measured, each reader a share",
     "report": "merging what was measured",
     "teardown": "the API",
 }

@@ -5,21 +5,25 @@ import os
 import platform
 import secrets
 import socket
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from attacker.attack import Attack, Attacker, attack, record
+from attacker.duration import Duration
 from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.plan import Shard
+from attacker.plan_file import Plan, render_plan
 from attacker.report.figures import Report, Run
 from attacker.run_folder import shard_folder
 from attacker.tls import check_certificates
@@ -31,6 +35,10 @@ from workflows.progress import Event, State, Tell
 from workflows.quantity import cpus_of
 from workflows.steps.plan import plan
 from workflows.steps.ready import ready
+
+if TYPE_CHECKING:
+    from attacker.measuring.measure import Reader
+    from attacker.measuring.sample import Sample
 
 __all__ = ["InterruptedBeforeAttackError", "LocalRun", "run_locally"]
 
@@ -212,7 +220,30 @@ def _report(run: _Run, attacks: Sequence[Attack], folder: Path) -> Report:
             environment=_environment(run.attacker),
         )
         doubts = ["the run was interrupted"] if run.stop.is_set() else []
-        return aggregate(run.loadtest, [one.shard for one in attacks], told, folder, doubts=doubts)
+        shards = [one.shard for one in attacks]
+        with _readers(run, shards, folder) as reader:
+            return aggregate(run.loadtest, shards, told, folder, doubts=doubts, reader=reader)
+
+
+@contextmanager
+def _readers(run: _Run, shards: Sequence[Shard], folder: Path) -> Iterator["Callable[[Sequence[Sample]], Reader]"]:
+    """Read all that was measured here, or have processes share it out, where there are to be several readers."""
+    from attacker.measuring.reading import Here  # noqa: PLC0415
+    from attacker.measuring.shared import AtOnce, Shared  # noqa: PLC0415
+    from attacker.share import ShareProcess  # noqa: PLC0415
+
+    readers = run.loadtest.readers
+    if readers == 1:
+        yield Here
+        return
+    plan = Plan(run=run.attacker.run, shards=tuple(shards), deadline_ns=0, margin=Duration(0))
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        file = Path(scratch) / "plan.json"  # not in the run's folder: it may hold credentials
+        file.write_bytes(render_plan(plan))
+        shares = [
+            stack.enter_context(ShareProcess(file, folder, number=number, of=readers)) for number in range(readers)
+        ]
+        yield lambda _: Shared(AtOnce(shares))
 
 
 @contextmanager

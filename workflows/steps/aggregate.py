@@ -14,7 +14,7 @@ from attacker.report.faces.junit import render_junit
 from attacker.report.faces.markdown import render_markdown
 from attacker.report.faces.plots import plots_of
 from attacker.report.figures import Report, Run
-from attacker.run_folder import find_shard
+from attacker.run_folder import FindRows, find_shard
 from workflows.loadtest import LoadTest, Order
 
 __all__ = ["aggregate"]
@@ -29,6 +29,7 @@ def aggregate(  # noqa: PLR0913  (all that a report rests on)
     doubts: Sequence[str],
     api: ApiPods | None = None,
     reader: Callable[[Sequence[Sample]], Reader] = Here,
+    rows_in: FindRows | None = None,
 ) -> Report:
     """Report on what is in the run folder, be it all that was planned or not.
 
@@ -40,8 +41,9 @@ def aggregate(  # noqa: PLR0913  (all that a report rests on)
         doubts: what is known already to be wrong with the measurement.
         api: the API's pods before and after the attack, where it was deployed in pods for this run.
         reader: reads the rows of the targets.
+        rows_in: finds a shard's rows; without it, they are in the folder.
     """
-    found = [find_shard(folder, shard, run=run.id) for shard in shards]
+    found = [find_shard(folder, shard, run=run.id, rows_in=rows_in) for shard in shards]
     report, measured = assemble(
         run,
         found,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attacker.measuring.duplicates import ALWAYS, Window, count_duplicates
+from attacker.measuring.duplicates import ALWAYS, Window, count_duplicates, pieces_in
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints, Results
@@ -52,6 +52,16 @@ def test_the_counts_of_windows_add_up(said: list[list[list[Row]]], cut: int) -> 
     parts = [count_duplicates(samples, outlines, window=window) for window in windows]
 
     assert tuple(map(sum, zip(*parts, strict=True))) == count_duplicates(samples, outlines)
+
+
+def test_of_a_shard_only_the_pieces_are_read_of_which_something_was_sent_in_the_window() -> None:
+    outlines = Here([a_sample([[(10 * n, n, 0) for n in range(20)], [(0, 0, 0)], []])]).outlines()
+
+    # Pieces of five rows: from 0 to 40, from 50 to 90, from 100 to 140, from 150 to 190.
+    wanted = list(pieces_in(Window(START_NS + 90, START_NS + 101), outlines))
+
+    assert wanted == [(0, 0, 1), (0, 0, 2)]
+    assert list(pieces_in(ALWAYS, outlines)) == [(0, 0, piece) for piece in range(4)] + [(0, 1, 0)]
 
 
 def test_a_file_that_is_there_twice_is_counted_row_by_row_however_large() -> None:

@@ -21,7 +21,7 @@ from attacker.measuring.measured import Measured
 from attacker.measuring.packing import pack, unpack
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.measuring.shared import Shared, answered
+from attacker.measuring.shared import AtOnce, Shared, answered
 from attacker.parquet import write_parquet
 from attacker.plan import Shard
 from attacker.plan_file import Plan, render_plan
@@ -94,14 +94,21 @@ def a_tree(samples: Sequence[Sample], shares: Sequence[frozenset[tuple[int, int]
     nodes: list[Reader] = [Here(samples, share=share) for share in shares]
     while len(nodes) > 1:
         taken = [nodes.pop(random.randrange(len(nodes))) for _ in range(min(len(nodes), random.choice([2, 3])))]
-        nodes.append(Shared([partial(answered, node) for node in taken]))
+        nodes.append(Shared(AtOnce([partial(answered, node) for node in taken])))
     return nodes[0]
 
 
-@given(seed=seeds, parts=st.integers(1, 6), random=st.randoms(use_true_random=False))
+@given(
+    seed=seeds,
+    parts=st.integers(1, 6),
+    piece_rows=st.sampled_from([1, 7, 1 << 17]),
+    random=st.randoms(use_true_random=False),
+)
 @settings(max_examples=60)
-def test_readers_in_a_tree_of_any_shape_find_what_one_reader_finds(seed: int, parts: int, random: Random) -> None:
-    samples = samples_of(some_targets(seed))
+def test_readers_in_a_tree_of_any_shape_find_what_one_reader_finds(
+    seed: int, parts: int, piece_rows: int, random: Random
+) -> None:
+    samples = samples_of(some_targets(seed), piece_rows=piece_rows)
     places = [(target, shard) for target, sample in enumerate(samples) for shard in range(len(sample.shards))]
     random.shuffle(places)
 
@@ -160,8 +167,8 @@ def test_processes_that_share_a_run_out_make_the_same_report_byte_for_byte(run_f
             stack.enter_context(ShareProcess(run_folder / "plan.json", run_folder, number=number, of=3))
             for number in range(3)
         ]
-        pairs = Shared(shares[:2])
-        root = Shared([partial(answered, pairs), shares[2]])
+        pairs = Shared(AtOnce(shares[:2]))
+        root = Shared(AtOnce([partial(answered, pairs), shares[2]]))
         together, measured = assemble(RUN, found_in(run_folder), [], simultaneous=True, reader=lambda _: root)
 
     assert together.model_dump_json() == alone.model_dump_json()

@@ -97,6 +97,23 @@ def test_a_run_is_told_step_by_step_and_ends_in_its_verdict(told: Told) -> None:
     ]
 
 
+def test_readers_are_told_of_beside_the_report(told: Told) -> None:
+    readers = (a_node("read", "Succeeded"), a_node("read", "Running"))
+    api = seen(
+        a_run(*readers, a_node("report", "Running")),
+        a_run(*readers[:1] * 2, a_node("report", "Succeeded"), phase="Succeeded"),
+    )
+
+    follow(api, "load-test-1", told.watch())
+
+    assert told.lines == [
+        "read started what was measured, each reader a share",
+        "report started merging what was measured",
+        "read done",
+        "report done",
+    ]
+
+
 def test_attackers_wait_for_each_other_and_for_the_api_and_then_the_time_that_is_left_is_told(told: Told) -> None:
     pending, running = a_node("attack", "Pending"), a_node("attack", "Running")
     api, ready = a_node("ready", "Running"), a_node("ready", "Succeeded")

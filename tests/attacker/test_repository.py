@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows.steps.repository import repository_of_this_pod
+from attacker.repository import repository_of_this_pod
 
 
 def test_the_bucket_is_the_one_that_argo_keeps_this_pods_log_in(tmp_path: Path) -> None:
