@@ -16,7 +16,7 @@ import numpy.typing as npt
 from attacker.measuring.buckets import MOST_BUCKETS, Buckets, buckets_over
 from attacker.measuring.duplicates import ALWAYS, Window
 from attacker.measuring.errors import Failure
-from attacker.measuring.in_flight import InFlightSearch, cells_over
+from attacker.measuring.in_flight import InFlightSearch, cells_over, room_for
 from attacker.measuring.looks import KINDS, Closer, Question, Scale, Spread
 from attacker.measuring.measured import GRID, PERCENTILES, BucketValues, Measured, Ordered
 from attacker.measuring.outline import Outline, Span, success_table
@@ -186,7 +186,7 @@ class _Searches:
             [_ranks(_IN_A_BUCKET, int(n)) for n in self._sizes],
         )
         self._in_flight = [
-            InFlightSearch(scale.cells, starts, ends, int(before))
+            InFlightSearch(scale.cells, starts, ends, int(before), room=room_for(len(self._measured)))
             for starts, ends, before in zip(
                 _with_sum(spread.starts), _with_sum(spread.ends), _with_sum(spread.ended_before), strict=True
             )
