@@ -1,8 +1,9 @@
 """Rows that say what another row has said, counted exactly in bounded memory, over all shards of a target.
 
 A row is a duplicate that has the moment, the place in the schedule and the latency of another one; of millions of
-requests, two shards do send their n-th in the same nanosecond. A Bloom filter tells nearly all rows that are alone; the
-others, which are few, are picked out in a second reading, and compared.
+requests, two shards do send their n-th in the same nanosecond. Where no place can be there twice, no row is looked at.
+Else a Bloom filter tells nearly all rows that are alone; the others, which are few, are picked out in a second reading,
+and compared.
 """
 
 import threading
@@ -98,14 +99,13 @@ def count_duplicates(
         window: where to look.
         noticed: what all rows in the window were shown to already.
     """
+    places = [place for target in range(len(samples)) for place in _doubtful(target, outlines, window)]
     works = [
-        _Work(shard.rows, piece, target, window)
-        for target, sample in enumerate(samples)
-        for number, shard in enumerate(sample.shards)
-        if window.touches(outlines[target, number].moments_ns)
-        for piece in range(shard.rows.pieces)
+        _Work(samples[target].shards[number].rows, piece, target, window)
+        for target, number in places
+        for piece in range(samples[target].shards[number].rows.pieces)
     ]
-    rows = int(sum(one.rows * window.share_of(one.moments_ns) for one in outlines.values()))
+    rows = int(sum(outlines[place].rows * window.share_of(outlines[place].moments_ns) for place in places))
     counts = np.zeros(len(samples), np.int64)
     least = 0
     while least <= _LAST_KEY:
@@ -115,6 +115,12 @@ def count_duplicates(
         if len(keys):
             counts += _counted(works, keys, len(samples))
     return tuple(counts.tolist())
+
+
+def _doubtful(target: int, outlines: Mapping[tuple[int, int], Outline], window: Window) -> list[tuple[int, int]]:
+    """Name the shards of a target whose rows can be there twice: none where one alone sent, each place but once."""
+    sent = [place for place, one in outlines.items() if place[0] == target and window.touches(one.moments_ns)]
+    return sent if len(sent) > 1 or any(outlines[place].repeats for place in sent) else []
 
 
 class Suspects:

@@ -55,6 +55,8 @@ class Outline:
     """When all rows were sent, those of the warm-up included."""
     seq_gaps: int = 0
     """Requests that were sent, as later ones show, but of which no row is left; of all rows."""
+    repeats: int = 0
+    """Rows whose place in the schedule another row has as well; of all rows."""
     bytes_in: int = 0
     bytes_out: int = 0
     codes: dict[int, int] = field(default_factory=dict)
@@ -80,7 +82,7 @@ def outline_of(shard: MeasuredShard, sample: Sample, *, also: Callable[[Piece], 
         places.mark(piece["seq"])
         if also:
             also(piece)
-    outline.seq_gaps = places.gaps
+    outline.seq_gaps, outline.repeats = places.gaps, outline.rows - places.taken
     return outline
 
 
@@ -90,7 +92,8 @@ def _take(outline: Outline, piece: Piece, shard: MeasuredShard, succeeds: npt.ND
     if shard.interval_ns is not None and len(piece["seq"]):
         shift_ns = int((piece["timestamp_ns"] - piece["seq"] * shard.interval_ns).min())
         outline.origin_ns = shift_ns if outline.origin_ns is None else min(outline.origin_ns, shift_ns)
-    counted = piece["seq"] >= shard.warmup_requests
+    is_counted = piece["seq"] >= shard.warmup_requests
+    counted = is_counted if shard.warmup_requests else slice(None)  # which copies nothing
     timestamp_ns, seq, code = piece["timestamp_ns"][counted], piece["seq"][counted], piece["code"][counted]
     outline.counted += len(seq)
     outline.sent_ns.take(timestamp_ns)
@@ -100,7 +103,7 @@ def _take(outline: Outline, piece: Piece, shard: MeasuredShard, succeeds: npt.ND
     outline.bytes_out += int(piece["bytes_out"][counted].sum())
     for status, times in _counted(code):
         outline.codes[status] = outline.codes.get(status, 0) + times
-    failed = counted & ~succeeds[piece["code"]]
+    failed = ~succeeds[piece["code"]] & is_counted
     if piece.errors and failed.any():
         for failure, times in _failures(piece.errors(failed), piece["code"][failed]):
             outline.failures[failure] = outline.failures.get(failure, 0) + times
@@ -123,7 +126,7 @@ class Places:
     def __init__(self) -> None:
         self._seen = np.zeros(0, np.uint8)
         self._far = np.empty(0, np.int64)
-        self._taken = 0
+        self._near = 0
         self._last = -1
 
     def mark(self, seq: Ints) -> None:
@@ -141,9 +144,14 @@ class Places:
             grown = np.zeros(max(2 * len(self._seen), (last >> 3) + 1), np.uint8)
             grown[: len(self._seen)] = self._seen
             self._seen = grown
-        self._taken += mark_places(seq, self._seen)
+        self._near += mark_places(seq, self._seen)
 
     @property
     def gaps(self) -> int:
         """Count the places below the last that nobody has taken."""
-        return self._last + 1 - self._taken - len(self._far)
+        return self._last + 1 - self.taken
+
+    @property
+    def taken(self) -> int:
+        """Count the places that somebody has taken."""
+        return self._near + len(self._far)

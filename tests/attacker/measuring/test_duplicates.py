@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from hypothesis import given
@@ -8,7 +8,7 @@ from attacker.measuring.duplicates import ALWAYS, Window, count_duplicates
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints, Results
-from attacker.rows import HeldRows
+from attacker.rows import HeldRows, Piece, piece_of
 from tests.attacker.building import MS, START_NS, rows
 
 Row = tuple[int, int, int]
@@ -39,6 +39,22 @@ def test_a_duplicate_is_a_row_of_the_same_target_that_says_what_another_says(sai
 # Of millions of requests, two of the same place in two shards do go out in the same nanosecond.
 def test_two_shards_requests_of_one_nanosecond_are_no_duplicates() -> None:
     samples = [a_sample([[(0, 7, 3)], [(0, 7, 4)]])]
+
+    assert count_duplicates(samples, Here(samples).outlines()) == (0,)
+
+
+class ReadOnce(HeldRows):
+    """Rows that cannot be read again."""
+
+    def piece(self, index: int, columns: Collection[str]) -> Piece:
+        raise AssertionError(f"piece {index} is read again, for {columns}")
+
+    def first(self) -> Iterator[Piece]:
+        yield piece_of(self.results)
+
+
+def test_a_file_alone_that_has_each_place_once_is_not_read_again() -> None:
+    samples = [Sample(shards=(MeasuredShard(rows=ReadOnce(_rows([(0, 7, 3), (0, 8, 3)]))),))]
 
     assert count_duplicates(samples, Here(samples).outlines()) == (0,)
 
