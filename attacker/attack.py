@@ -200,7 +200,7 @@ def _start(command: tuple[str, ...], environment: dict[str, str], log: BinaryIO)
             stdout=log,
             stderr=log,
             env=environment,
-            start_new_session=True,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
+            process_group=0,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
         )
     except OSError as error:
         raise RunBrokenError(f"{command[0]} does not start ({error}): run scripts/setup to build it anew") from error
