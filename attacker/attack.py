@@ -20,7 +20,7 @@ from attacker.vegeta import attack_command, attack_environment
 
 __all__ = ["Attack", "Attacker", "attack", "record"]
 
-_POLL_S = 0.1
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _OVERTIME_S = 30.0
 _RAW, _LOG, _TARGETS = "results.gob", "vegeta.log", "targets.jsonl"
 _LOG_TAIL_BYTES = 2000
@@ -175,7 +175,7 @@ def _run(command: tuple[str, ...], shard: Shard, log: Path, stop: threading.Even
         process = _start(command, attack_environment(shard.sending), stream)
     end, killed = None, None
     try:
-        end = _end_of(process, _longest_s(shard), stop)
+        end = _end_of(process, _longest_s(shard), stop, expected_s=shard.duration.s)
         if end is None and stop.is_set():
             process.terminate()
             end = _end_of(process, grace_s)
@@ -194,23 +194,31 @@ def _start(command: tuple[str, ...], environment: dict[str, str], log: BinaryIO)
             stdout=log,
             stderr=log,
             env=environment,
-            start_new_session=True,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
+            process_group=0,  # a terminal's Ctrl-C would reach vegeta too, and a second signal loses results
         )
     except OSError as error:
         raise RunBrokenError(f"{command[0]} does not start ({error}): run scripts/setup to build it anew") from error
 
 
-def _end_of(process: subprocess.Popen[bytes], longest_s: float, stop: threading.Event | None = None) -> _End | None:
+def _end_of(
+    process: subprocess.Popen[bytes], longest_s: float, stop: threading.Event | None = None, *, expected_s: float = 0
+) -> _End | None:
     """Wait for a process; None where it has not ended in time, or until `stop` was set."""
-    until = time.monotonic() + longest_s
+    began_s = time.monotonic()
     waiting = stop or threading.Event()
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
             return _End(process.returncode, usage.ru_utime + usage.ru_stime)
-        if time.monotonic() > until or waiting.wait(_POLL_S):
+        after_s = time.monotonic() - began_s
+        if after_s > longest_s or waiting.wait(_pause_s(after_s, expected_s)):
             return None
+
+
+def _pause_s(after_s: float, expected_s: float) -> float:
+    """Tell when to look again: seldom while no end is expected, for each look takes CPU time from the attack."""
+    return max(_SHORTEST_PAUSE_S, min(_LONGEST_PAUSE_S, after_s, expected_s - after_s))
 
 
 def _throttled_since(before: Throttling | None) -> float | None:

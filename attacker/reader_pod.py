@@ -12,7 +12,7 @@ from attacker.command_line import say
 from attacker.distant_rows import DistantRows
 from attacker.exits import Exit, RunBrokenError
 from attacker.measuring.duplicates import COLUMNS, Window, pieces_in
-from attacker.measuring.measure import Outlines, Place
+from attacker.measuring.outline import Outlines, Place
 from attacker.measuring.packing import pack, unpack
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import Sample

@@ -10,8 +10,9 @@ import numpy as np
 from attacker.exits import RunBrokenError
 from attacker.gob import GobReader, compile_ahead
 from attacker.measuring.duplicates import Window
-from attacker.measuring.measure import Outlines, measure
+from attacker.measuring.measure import measure
 from attacker.measuring.measured import Measured
+from attacker.measuring.outline import Outlines
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.parquet import open_parquet, write_parquet

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from attacker.exits import LoadTestError, RunBrokenError
-from attacker.measuring.measure import Place
+from attacker.measuring.outline import Place
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import Sample
 from attacker.measuring.shared import answered

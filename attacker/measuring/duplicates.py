@@ -1,12 +1,14 @@
 """Rows that say what another row has said, counted exactly in bounded memory, over all shards of a target.
 
 A row is a duplicate that has the moment, the place in the schedule and the latency of another one; of millions of
-requests, two shards do send their n-th in the same nanosecond. A Bloom filter tells nearly all rows that are alone; the
-others, which are few, are picked out in a second reading, and compared.
+requests, two shards do send their n-th in the same nanosecond. Where no place can be there twice, no row is looked at.
+Else a Bloom filter tells nearly all rows that are alone; the others, which are few, are picked out in a second reading,
+and compared.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.measuring.loops import mix, notice_twice, pick_known, remember
-from attacker.measuring.outline import Outline, Span
+from attacker.measuring.outline import Outlines, Span
 from attacker.measuring.sample import Sample
 from attacker.measuring.sweeping import each
 from attacker.results import Ints
@@ -83,9 +85,9 @@ def _keys_of(target: int, timestamp_ns: Ints, seq: Ints, latency_ns: Ints) -> Ke
     return keys
 
 
-def pieces_in(window: Window, outlines: Mapping[tuple[int, int], Outline]) -> Iterator[tuple[int, int, int]]:
-    """Tell which pieces hold rows that were sent in a window: target, shard and piece."""
-    for (target, number), outline in sorted(outlines.items(), key=lambda one: one[0]):
+def pieces_in(window: Window, outlines: Outlines) -> Iterator[tuple[int, int, int]]:
+    """Tell which pieces have to be looked at for what was sent in a window: target, shard and piece."""
+    for (target, number), outline in sorted(_doubtful(window, outlines).items(), key=lambda one: one[0]):
         for piece, span in enumerate(outline.pieces_ns):
             if window.touches(span):
                 yield target, number, piece
@@ -93,7 +95,7 @@ def pieces_in(window: Window, outlines: Mapping[tuple[int, int], Outline]) -> It
 
 def count_duplicates(
     samples: Sequence[Sample],
-    outlines: Mapping[tuple[int, int], Outline],
+    outlines: Outlines,
     *,
     window: Window = ALWAYS,
     noticed: "Suspects | None" = None,
@@ -110,7 +112,8 @@ def count_duplicates(
         _Work(samples[target].shards[number].rows, piece, target, window)
         for target, number, piece in pieces_in(window, outlines)
     ]
-    rows = int(sum(one.rows * window.share_of(one.moments_ns) for one in outlines.values()))
+    doubtful = _doubtful(window, outlines).values()
+    rows = int(sum(one.rows * window.share_of(one.moments_ns) for one in doubtful))
     counts = np.zeros(len(samples), np.int64)
     least = 0
     while least <= _LAST_KEY:
@@ -120,6 +123,14 @@ def count_duplicates(
         if len(keys):
             counts += _counted(works, keys, len(samples))
     return tuple(counts.tolist())
+
+
+def _doubtful(window: Window, outlines: Outlines) -> Outlines:
+    """Leave out each target of which one shard alone sent anything in the window, and each place but once."""
+    sent = {place: one for place, one in outlines.items() if window.touches(one.moments_ns)}
+    by_target = Counter(target for target, _ in sent)
+    repeated = {target for (target, _), one in sent.items() if one.repeats}
+    return {place: one for place, one in sent.items() if by_target[place[0]] > 1 or place[0] in repeated}
 
 
 class Suspects:

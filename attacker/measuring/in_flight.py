@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from attacker.measuring import loops
 from attacker.results import Ints
 
-__all__ = ["Cells", "InFlightSearch", "Moments", "cells_over", "chosen_moments"]
+__all__ = ["Cells", "InFlightSearch", "Moments", "cells_over", "chosen_moments", "room_for"]
 
 _MOST_CELLS = 1 << 20
 _CELLS_A_ROW = 4
-_MOST_MOMENTS = 1 << 20
+_MOST_MOMENTS = 1 << 22
+_FEWEST_MOMENTS = 1 << 20
+_MOST_PROMISE = np.uint16((1 << 16) - 1)
+"""How far promises are told apart: so few values are sorted fast."""
 
 Counts = npt.NDArray[np.signedinteger[Any]]
 
@@ -52,16 +56,21 @@ def cells_over(first_ns: int, last_ns: int, *, series: int, rows: int) -> Cells:
     return Cells(first_ns, shift, 1 + (span_ns >> shift))
 
 
+def room_for(series: int) -> int:
+    """Tell how many starts and ends a look may hold for each of so many series."""
+    return max(_FEWEST_MOMENTS, _MOST_MOMENTS // series)
+
+
 def chosen_moments(moments_ns: Ints, cells: Cells, chosen: npt.NDArray[np.bool_]) -> Ints:
     """Pick the moments that are in chosen cells."""
-    cell = (moments_ns - cells.origin_ns) >> cells.shift
-    inside = (cell >= 0) & (cell < cells.number)
-    inside[inside] = chosen[cell[inside]]
-    return moments_ns[inside]
+    found = np.empty(len(moments_ns), np.int64)
+    return found[: loops.pick_chosen(moments_ns, cells.origin_ns, cells.shift, chosen, found)].copy()
 
 
 def _sorted(parts: list[Ints]) -> Ints:
-    return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
+    moments_ns = np.concatenate([np.empty(0, np.int64), *parts])
+    moments_ns.sort(kind="stable")  # timsort, for which rows that are nearly in order cost little
+    return moments_ns
 
 
 class InFlightSearch:
@@ -90,31 +99,39 @@ class InFlightSearch:
         self._most_within = most_within[self._open]
         self._at_begin = self._most_within - starts[self._open]
         self._counts = starts[self._open].astype(np.int64) + ends[self._open]
-        self.cells = self._choose()
+        self._chosen = self._choose()
+
+    @property
+    def cells(self) -> Ints:
         """Those to look into next."""
+        return self._open[self._chosen]
 
     @property
     def is_over(self) -> bool:
         """Is the most known?"""
-        return not len(self.cells)
+        return not len(self._open)
 
     def learn(self, moments: Moments) -> None:
         """Take in the starts and ends in the chosen cells."""
-        starts, ends = _sorted(moments.starts_ns), _sorted(moments.ends_ns)
-        cell = (starts - self._cells.origin_ns) >> self._cells.shift
-        cell_of_end = (ends - self._cells.origin_ns) >> self._cells.shift
-        # Of each start: how many started until it, and how many had ended until then, in its own cell.
-        started = np.arange(1, len(starts) + 1) - np.searchsorted(cell, cell, side="left")
-        ended = np.searchsorted(ends, starts, side="right") - np.searchsorted(cell_of_end, cell, side="left")
-        under_way = self._at_begin[np.searchsorted(self._open, cell)] + started - ended
-        self.most = max(self.most, int(under_way.max()))
-        still = ~np.isin(self._open, self.cells) & (self._most_within > self.most)
+        most = loops.most_under_way(
+            _sorted(moments.starts_ns),
+            _sorted(moments.ends_ns),
+            self._cells.origin_ns,
+            self._cells.shift,
+            self.cells,
+            self._at_begin[self._chosen],
+        )
+        self.most = max(self.most, most)
+        still = ~self._chosen & (self._most_within > self.most)
         self._open, self._counts = self._open[still], self._counts[still]
         self._most_within, self._at_begin = self._most_within[still], self._at_begin[still]
-        self.cells = self._choose()
+        self._chosen = self._choose()
 
-    def _choose(self) -> Ints:
+    def _choose(self) -> npt.NDArray[np.bool_]:
         """Choose the most promising of the cells that can still hold more, as many as can be looked into at once."""
-        by_promise = np.argsort(-self._most_within, kind="stable")
+        promise = np.minimum(self._most_within - self.most, _MOST_PROMISE).astype(np.uint16)
+        by_promise = np.argsort(_MOST_PROMISE - promise, kind="stable")
         fitting = int(np.searchsorted(np.cumsum(self._counts[by_promise]), self._room, side="right"))
-        return np.sort(self._open[by_promise[: max(1, fitting)]])
+        chosen = np.zeros(len(self._open), np.bool_)
+        chosen[by_promise[: max(1, fitting)]] = True
+        return chosen

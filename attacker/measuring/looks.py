@@ -6,6 +6,7 @@ finds; so rows may be shared out over threads, processes and pods.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from attacker.measuring import loops
 from attacker.measuring.buckets import MOST_BUCKETS, Buckets
 from attacker.measuring.in_flight import Cells, Moments, chosen_moments
 from attacker.measuring.outline import success_table
-from attacker.measuring.ranks import Found, Slots, slot_table
+from attacker.measuring.ranks import Found, Slots, SlotTable
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints
 from attacker.rows import Piece
@@ -56,21 +57,48 @@ class ShardPiece:
     piece: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class _Values:
-    """A piece's rows that are not of the warm-up, a value a row."""
+    """A piece's rows that are not of the warm-up, a value a row; what is not asked for is not computed."""
 
     starts_ns: Ints
-    ends_ns: Ints
-    kinds: tuple[Ints, ...]
-    """Latency; with a schedule also corrected latency and lag."""
-    bucket: Ints
-    failed: Ints
+    seq: Ints
+    latency_ns: Ints
+    code: Ints
+    buckets: Buckets
+    origin_ns: int | None
+    interval_ns: int | None
+
+    @property
+    def ends_ns(self) -> Ints:
+        """When each was answered."""
+        return self.starts_ns + self.latency_ns
+
+    @cached_property
+    def due_ns(self) -> Ints:
+        """When each was due; when it was sent, where no schedule is known."""
+        if self.interval_ns is None or self.origin_ns is None:
+            return self.starts_ns
+        return self.origin_ns + self.seq * self.interval_ns
+
+    @cached_property
+    def kinds(self) -> tuple[Ints, ...]:
+        """Latency; with a schedule also corrected latency and lag."""
+        if self.due_ns is self.starts_ns:
+            return (self.latency_ns,)
+        lag_ns = self.starts_ns - self.due_ns
+        return self.latency_ns, self.latency_ns + lag_ns, lag_ns
 
     @property
     def in_buckets(self) -> Ints:
         """The latency that is drawn over time: corrected where that is known."""
         return self.kinds[1 if len(self.kinds) > 1 else 0]
+
+    @property
+    def bucket(self) -> Ints:
+        """The bucket that each is in."""
+        bucket = (self.due_ns - self.buckets.first_ns) // self.buckets.width_ns
+        return np.clip(bucket, 0, self.buckets.number - 1)
 
 
 def _values_of(work: ShardPiece, scale: Scale) -> _Values | None:
@@ -79,20 +107,15 @@ def _values_of(work: ShardPiece, scale: Scale) -> _Values | None:
     if buckets is None:
         return None
     piece = work.shard.rows.piece(work.piece, _COLUMNS)
-    timestamp_ns, seq, latency_ns, code = _counted(piece, work.shard.warmup_requests)
-    if work.sample.is_scheduled and work.shard.interval_ns is not None and origin_ns is not None:
-        due_ns = origin_ns + seq * work.shard.interval_ns
-        lag_ns = timestamp_ns - due_ns
-        kinds: tuple[Ints, ...] = (latency_ns, latency_ns + lag_ns, lag_ns)
-    else:
-        due_ns, kinds = timestamp_ns, (latency_ns,)
-    bucket = (due_ns - buckets.first_ns) // buckets.width_ns
+    starts_ns, seq, latency_ns, code = _counted(piece, work.shard.warmup_requests)
     return _Values(
-        starts_ns=timestamp_ns,
-        ends_ns=timestamp_ns + latency_ns,
-        kinds=kinds,
-        bucket=np.clip(bucket, 0, buckets.number - 1),
-        failed=(~success_table(work.sample.is_success)[code]).astype(np.int64),
+        starts_ns=starts_ns,
+        seq=seq,
+        latency_ns=latency_ns,
+        code=code,
+        buckets=buckets,
+        origin_ns=origin_ns,
+        interval_ns=work.shard.interval_ns if work.sample.is_scheduled else None,
     )
 
 
@@ -144,7 +167,7 @@ class Spread:
         loops.tally_by_bucket(
             values.in_buckets,
             values.bucket,
-            values.failed,
+            (~success_table(work.sample.is_success)[values.code]).astype(np.int64),
             scale.bucket_bits,
             self.bucket_counts[of_target],
             self.bucket_facts[of_target],
@@ -211,13 +234,10 @@ class Lookup:
     """A question in the form that it is looked up by."""
 
     def __init__(self, question: Question) -> None:
-        scale = question.scale
-        series = KINDS * (question.targets + 1)
+        scale, targets = question.scale, question.targets
         self._question = question
-        self._first, self._slots = slot_table(question.slots, series, loops.bins(scale.bits))
-        self._bucket_first, self._bucket_slots = slot_table(
-            question.bucket_slots, MOST_BUCKETS * question.targets, loops.bins(scale.bucket_bits)
-        )
+        self._slots = SlotTable(question.slots, series=KINDS * (targets + 1), bits=scale.bits)
+        self._bucket_slots = SlotTable(question.bucket_slots, series=MOST_BUCKETS * targets, bits=scale.bucket_bits)
         self._asked = frozenset(question.slots.series.tolist())
         self._chosen = tuple(_marked(cells, scale.cells.number) for cells in question.chosen)
 
@@ -226,25 +246,17 @@ class Lookup:
         values = _values_of(work, self._question.scale)
         if values is None:
             return
-        out = np.empty((2, max(1, len(values.starts_ns))), np.int64)
-        self._take_values(closer.found, work.target, values, out)
+        if len(self._question.slots):
+            self._take_values(closer.found, work.target, values)
         if len(self._question.bucket_slots):
-            self._take_buckets(closer.bucket_found, work.target, values, out)
+            self._bucket_slots.look(values.in_buckets, MOST_BUCKETS * work.target + values.bucket, closer.bucket_found)
         self._take_moments(closer.moments, work.target, values)
 
-    def _take_values(self, found: Found, target: int, values: _Values, out: Ints) -> None:
+    def _take_values(self, found: Found, target: int, values: _Values) -> None:
         """Look at each kind of value for the target's own ranks, and for those of all together."""
-        question, bits = self._question, self._question.scale.bits
         for kind, of_kind in enumerate(values.kinds):
-            for series in {KINDS * target + kind, KINDS * question.targets + kind} & self._asked:
-                kept = loops.gather(of_kind, bits, self._first[series], self._slots, found.counts, out)
-                _keep(found, out, kept)
-
-    def _take_buckets(self, found: Found, target: int, values: _Values, out: Ints) -> None:
-        first = self._bucket_first[MOST_BUCKETS * target : MOST_BUCKETS * (target + 1)]
-        bits, slots = self._question.scale.bucket_bits, self._bucket_slots
-        kept = loops.gather_by_bucket(values.in_buckets, values.bucket, bits, first, slots, found.counts, out)
-        _keep(found, out, kept)
+            for series in {KINDS * target + kind, KINDS * self._question.targets + kind} & self._asked:
+                self._slots.look(of_kind, np.broadcast_to(np.int64(series), len(of_kind)), found)
 
     def _take_moments(self, moments: tuple[Moments, ...], target: int, values: _Values) -> None:
         cells = self._question.scale.cells
@@ -261,8 +273,3 @@ def _marked(cells: Ints, number: int) -> npt.NDArray[np.bool_] | None:
     marks = np.zeros(number, np.bool_)
     marks[cells] = True
     return marks
-
-
-def _keep(found: Found, out: Ints, kept: int) -> None:
-    if kept:
-        found.kept.append(out[:, :kept].copy())

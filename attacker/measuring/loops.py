@@ -16,10 +16,11 @@ __all__ = [
     "bins",
     "count_cells",
     "gather",
-    "gather_by_bucket",
     "mark_places",
     "mix",
+    "most_under_way",
     "notice_twice",
+    "pick_chosen",
     "pick_known",
     "remember",
     "tally",
@@ -34,12 +35,13 @@ _ONE = 1023
 _MANTISSA_BITS = 52
 # Signatures, for what is compiled once and kept must suit rows from every place: some may not be written to.
 _VALUES = types.Array(int64, 1, "C", readonly=True)
+_SERIES = types.Array(int64, 1, "A", readonly=True)  # or one number for all
 _COUNTS = int64[::1]
 _TABLE = int64[:, ::1]
 _CELLS = int32[::1]
+_MARKS = boolean[::1]
 _KEYS = uint64[::1]
-_NUMBERS = int32[::1]
-_NUMBERS_BY_BUCKET = int32[:, ::1]
+_FIRST = int32[:, ::1]
 _SLOTS = types.Tuple([int64[::1], int64[::1], int64[::1], int64[::1], boolean[::1]])  # type: ignore[no-untyped-call]
 
 
@@ -102,14 +104,15 @@ def _steps(value: Any, low: Any, shift: Any) -> Any:
     return np.int64((np.uint64(value) - np.uint64(low)) >> np.uint64(shift))
 
 
-@numba.njit(int64(_VALUES, int64, _NUMBERS, _SLOTS, _COUNTS, _TABLE), cache=True, nogil=True)
-def gather(values: Any, bits: Any, first: Any, slots: Any, counts: Any, found: Any) -> Any:
+@numba.njit(int64(_VALUES, _SERIES, int64, _FIRST, _SLOTS, _COUNTS, _TABLE), cache=True, nogil=True)
+def gather(values: Any, series: Any, bits: Any, first: Any, slots: Any, counts: Any, found: Any) -> Any:  # noqa: PLR0913, PLR0917
     """Look at values in slots only: count them finer, or keep them.
 
     Args:
-        values: of one series.
-        bits: of its bins.
-        first: the first slot of each bin; -1 where there is none.
+        values: of any series.
+        series: of each value.
+        bits: of their bins.
+        first: the first slot by series and bin; -1 where there is none.
         slots: low, high, shift (-1: keep), where its counts begin, and whether it is the last of its bin.
         counts: of all slots.
         found: int64[2, at least one a value]: slot and value of each that is kept.
@@ -123,26 +126,7 @@ def gather(values: Any, bits: Any, first: Any, slots: Any, counts: Any, found: A
     kept = 0
     for row in range(values.shape[0]):
         value = values[row]
-        slot = _found_slot(value, first[_bin(value, bits, as_float, as_bits)], low, high, last)
-        if slot >= 0:
-            if shift[slot] >= 0:
-                counts[begin[slot] + _steps(value, low[slot], shift[slot])] += 1
-            else:
-                found[0, kept], found[1, kept] = slot, value
-                kept += 1
-    return kept
-
-
-@numba.njit(int64(_VALUES, _VALUES, int64, _NUMBERS_BY_BUCKET, _SLOTS, _COUNTS, _TABLE), cache=True, nogil=True)
-def gather_by_bucket(values: Any, buckets: Any, bits: Any, first: Any, slots: Any, counts: Any, found: Any) -> Any:  # noqa: PLR0913, PLR0917
-    """Do as `gather` does, with a series for each bucket; the first slots stand by bucket and bin."""
-    low, high, shift, begin, last = slots
-    as_float = np.empty(1, np.float64)
-    as_bits = as_float.view(np.int64)
-    kept = 0
-    for row in range(values.shape[0]):
-        value = values[row]
-        slot = _found_slot(value, first[buckets[row], _bin(value, bits, as_float, as_bits)], low, high, last)
+        slot = _found_slot(value, first[series[row], _bin(value, bits, as_float, as_bits)], low, high, last)
         if slot >= 0:
             if shift[slot] >= 0:
                 counts[begin[slot] + _steps(value, low[slot], shift[slot])] += 1
@@ -176,6 +160,48 @@ def count_cells(moments_ns: Any, origin_ns: Any, shift: Any, counts: Any) -> Any
         elif (after >> shift) < counts.shape[0]:
             counts[after >> shift] += 1
     return before
+
+
+@numba.njit(int64(_VALUES, int64, int64, _MARKS, _COUNTS), cache=True, nogil=True)
+def pick_chosen(moments_ns: Any, origin_ns: Any, shift: Any, chosen: Any, found: Any) -> Any:
+    """Find the moments that are in marked cells of time; returns how many, they are in `found`."""
+    picked = 0
+    for row in range(moments_ns.shape[0]):
+        cell = (moments_ns[row] - origin_ns) >> shift
+        if 0 <= cell < chosen.shape[0] and chosen[cell]:
+            found[picked] = moments_ns[row]
+            picked += 1
+    return picked
+
+
+@numba.njit(int64(_COUNTS, _COUNTS, int64, int64, _COUNTS, _COUNTS), cache=True, nogil=True)
+def most_under_way(starts_ns: Any, ends_ns: Any, origin_ns: Any, shift: Any, cells: Any, at_begin: Any) -> Any:
+    """Tell the most that were under way at one moment of some cells of time.
+
+    Args:
+        starts_ns: those in the cells, in order.
+        ends_ns: likewise.
+        origin_ns: where the first of all cells begins.
+        shift: a cell lasts 2**shift nanoseconds.
+        cells: in order; each has a start.
+        at_begin: how many were under way when each began.
+    """
+    most, under_way = np.int64(0), np.int64(0)
+    number, end = -1, 0
+    for row in range(starts_ns.shape[0]):
+        cell = (starts_ns[row] - origin_ns) >> shift
+        if number < 0 or cells[number] != cell:
+            while number < 0 or cells[number] != cell:
+                number += 1
+            under_way = at_begin[number]
+            while end < ends_ns.shape[0] and (ends_ns[end] - origin_ns) >> shift < cell:
+                end += 1
+        while end < ends_ns.shape[0] and ends_ns[end] <= starts_ns[row]:
+            under_way -= 1
+            end += 1
+        under_way += 1
+        most = max(most, under_way)
+    return most
 
 
 @numba.njit(void(_VALUES, _VALUES, _VALUES, uint64, _KEYS), cache=True, nogil=True)

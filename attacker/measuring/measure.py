@@ -5,7 +5,7 @@ them, be it by reading all rows itself or by putting together what others answer
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Protocol
@@ -16,23 +16,19 @@ import numpy.typing as npt
 from attacker.measuring.buckets import MOST_BUCKETS, Buckets, buckets_over
 from attacker.measuring.duplicates import ALWAYS, Window
 from attacker.measuring.errors import Failure
-from attacker.measuring.in_flight import InFlightSearch, cells_over
+from attacker.measuring.in_flight import InFlightSearch, cells_over, room_for
 from attacker.measuring.looks import KINDS, Closer, Question, Scale, Spread
 from attacker.measuring.measured import GRID, PERCENTILES, BucketValues, Measured, Ordered
-from attacker.measuring.outline import Outline, Span, success_table
+from attacker.measuring.outline import Outline, Outlines, Span, success_table
 from attacker.measuring.ranks import RankSearch, WideCounts, most_bits, rank_of
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints
 
-__all__ = ["Outlines", "Place", "Reader", "measure"]
+__all__ = ["Reader", "measure"]
 
 _IN_A_BUCKET = (Fraction(50, 100), Fraction(99, 100))
 _OF_LAG = (PERCENTILES["p50"], PERCENTILES["p99"])
 _NO_RANKS = np.empty(0, np.int64)
-
-Place = tuple[int, int]
-"""A shard: the number of its target, and its own among that target's."""
-Outlines = Mapping[Place, Outline]
 
 
 class Reader(Protocol):
@@ -188,7 +184,7 @@ class _Searches:
             [_ranks(_IN_A_BUCKET, int(n)) for n in self._sizes],
         )
         self._in_flight = [
-            InFlightSearch(scale.cells, starts, ends, int(before))
+            InFlightSearch(scale.cells, starts, ends, int(before), room=room_for(len(self._measured)))
             for starts, ends, before in zip(
                 _with_sum(spread.starts), _with_sum(spread.ends), _with_sum(spread.ended_before), strict=True
             )

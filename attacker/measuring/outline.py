@@ -1,6 +1,6 @@
 """The first look at a shard: all that can be added up row by row, and what later looks must know before they begin."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints, Text
 from attacker.rows import Piece
 
-__all__ = ["Outline", "Places", "Span", "outline_of", "success_table"]
+__all__ = ["Outline", "Outlines", "Place", "Places", "Span", "outline_of", "success_table"]
 
 _CODES = 1 << 16
 """vegeta keeps a status code in 16 bits."""
@@ -57,6 +57,8 @@ class Outline:
     """The same of each piece."""
     seq_gaps: int = 0
     """Requests that were sent, as later ones show, but of which no row is left; of all rows."""
+    repeats: int = 0
+    """Rows whose place in the schedule another row has as well; of all rows."""
     bytes_in: int = 0
     bytes_out: int = 0
     codes: dict[int, int] = field(default_factory=dict)
@@ -64,6 +66,12 @@ class Outline:
     """Requests that did not succeed."""
     trouble: str | None = None
     """Why the shard's rows cannot be read, where they cannot; then none of them counts."""
+
+
+Place = tuple[int, int]
+"""A shard: the number of its target, and its own among that target's."""
+Outlines = Mapping[Place, Outline]
+"""What is known of each shard."""
 
 
 def success_table(is_success: Callable[[int], bool]) -> npt.NDArray[np.bool_]:
@@ -84,7 +92,7 @@ def outline_of(shard: MeasuredShard, sample: Sample, *, also: Callable[[Piece], 
         places.mark(piece["seq"])
         if also:
             also(piece)
-    outline.seq_gaps = places.gaps
+    outline.seq_gaps, outline.repeats = places.gaps, outline.rows - places.taken
     return outline
 
 
@@ -95,7 +103,8 @@ def _take(outline: Outline, piece: Piece, shard: MeasuredShard, succeeds: npt.ND
     if shard.interval_ns is not None and len(piece["seq"]):
         shift_ns = int((piece["timestamp_ns"] - piece["seq"] * shard.interval_ns).min())
         outline.origin_ns = shift_ns if outline.origin_ns is None else min(outline.origin_ns, shift_ns)
-    counted = piece["seq"] >= shard.warmup_requests
+    is_counted = piece["seq"] >= shard.warmup_requests
+    counted = is_counted if shard.warmup_requests else slice(None)  # which copies nothing
     timestamp_ns, seq, code = piece["timestamp_ns"][counted], piece["seq"][counted], piece["code"][counted]
     outline.counted += len(seq)
     outline.sent_ns.take(timestamp_ns)
@@ -105,7 +114,7 @@ def _take(outline: Outline, piece: Piece, shard: MeasuredShard, succeeds: npt.ND
     outline.bytes_out += int(piece["bytes_out"][counted].sum())
     for status, times in _counted(code):
         outline.codes[status] = outline.codes.get(status, 0) + times
-    failed = counted & ~succeeds[piece["code"]]
+    failed = ~succeeds[piece["code"]] & is_counted
     if piece.errors and failed.any():
         for failure, times in _failures(piece.errors(failed), piece["code"][failed]):
             outline.failures[failure] = outline.failures.get(failure, 0) + times
@@ -134,7 +143,7 @@ class Places:
     def __init__(self) -> None:
         self._seen = np.zeros(0, np.uint8)
         self._far = np.empty(0, np.int64)
-        self._taken = 0
+        self._near = 0
         self._last = -1
 
     def mark(self, seq: Ints) -> None:
@@ -152,9 +161,14 @@ class Places:
             grown = np.zeros(max(2 * len(self._seen), (last >> 3) + 1), np.uint8)
             grown[: len(self._seen)] = self._seen
             self._seen = grown
-        self._taken += mark_places(seq, self._seen)
+        self._near += mark_places(seq, self._seen)
 
     @property
     def gaps(self) -> int:
         """Count the places below the last that nobody has taken."""
-        return self._last + 1 - self._taken - len(self._far)
+        return self._last + 1 - self.taken
+
+    @property
+    def taken(self) -> int:
+        """Count the places that somebody has taken."""
+        return self._near + len(self._far)

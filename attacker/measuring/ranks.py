@@ -12,10 +12,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from attacker.measuring.loops import LARGE, LARGE_BITS
+from attacker.measuring import loops
 from attacker.results import Ints
 
-__all__ = ["Found", "RankSearch", "Room", "Slots", "WideCounts", "most_bits", "rank_of", "slot_table"]
+__all__ = ["Found", "RankSearch", "Room", "SlotTable", "Slots", "WideCounts", "most_bits", "rank_of"]
 
 _MOST_COUNTERS = 1 << 21
 _COUNTERS_A_ROW = 16
@@ -49,7 +49,7 @@ class WideCounts:
 def most_bits(series: int, rows: int) -> int:
     """Tell how fine bins can be for so many series, each of which has 43 << bits of them, and are worth it."""
     counters = min(_MOST_COUNTERS, _COUNTERS_A_ROW * rows)
-    return max(1, min(_FINEST_BITS, (counters // (series * LARGE_BITS)).bit_length() - 1))
+    return max(1, min(_FINEST_BITS, (counters // (series * loops.LARGE_BITS)).bit_length() - 1))
 
 
 def rank_of(share: Fraction, n: int) -> int:
@@ -94,15 +94,24 @@ class Found:
         return cls(counts=np.zeros(slots.counters, np.int64))
 
 
-def slot_table(
-    slots: Slots, series: int, bins: int
-) -> tuple[npt.NDArray[np.int32], tuple[npt.NDArray[np.generic], ...]]:
-    """Make what the loops look slots up by: the first of each series and bin, and the slots themselves."""
-    first = np.full((series, bins), -1, np.int32)
-    new = _changes(slots.series, slots.bin)
-    first[slots.series[new], slots.bin[new]] = np.flatnonzero(new)
-    last = np.append(new[1:], np.ones(min(1, len(new)), np.bool_))
-    return first, (slots.low, slots.high, slots.shift, slots.begin, last)
+class SlotTable:
+    """Slots in the form that the loop looks them up by: the first of each series and bin, and the slots themselves."""
+
+    def __init__(self, slots: Slots, *, series: int, bits: int) -> None:
+        """Make it of slots in so many series, whose bins have so many digits."""
+        self._bits = bits
+        self._first = np.full((series, loops.bins(bits)), -1, np.int32)
+        new = _changes(slots.series, slots.bin)
+        self._first[slots.series[new], slots.bin[new]] = np.flatnonzero(new)
+        last = np.append(new[1:], np.ones(min(1, len(new)), np.bool_))
+        self._slots = (slots.low, slots.high, slots.shift, slots.begin, last)
+
+    def look(self, values: Ints, series: Ints, found: Found) -> None:
+        """Look at values, each of its series, for what is in a slot."""
+        kept = np.empty((2, max(1, len(values))), np.int64)
+        number = loops.gather(values, series, self._bits, self._first, self._slots, found.counts, kept)
+        if number:
+            found.kept.append(kept[:, :number].copy())
 
 
 @dataclass(slots=True)
@@ -206,14 +215,14 @@ def _opened(spread: WideCounts, series: int, wanted: Ints) -> tuple[Ints, ...]:
 
 def _limits(bits: int, bins: Ints) -> tuple[Ints, Ints]:
     """Give the smallest and largest integer that can be in each bin."""
-    last = 1 + (LARGE_BITS << bits)
+    last = 1 + (loops.LARGE_BITS << bits)
     ordinary = np.clip(bins, 1, last - 1)
     one = (1023 << bits) - 1
     low = np.ceil(((ordinary + one) << (52 - bits)).view(np.float64)).astype(np.int64)
     high = np.ceil(((ordinary + one + 1) << (52 - bits)).view(np.float64)).astype(np.int64) - 1
     least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
     return (
-        np.where(bins == 0, least, np.where(bins == last, LARGE, low)),
+        np.where(bins == 0, least, np.where(bins == last, loops.LARGE, low)),
         np.where(bins == 0, 0, np.where(bins == last, most, high)),
     )
 

@@ -7,8 +7,7 @@ from typing import TypeVar
 from attacker.exits import LoadTestError, RunBrokenError
 from attacker.measuring.duplicates import ALWAYS, Suspects, Window, count_duplicates
 from attacker.measuring.looks import Closer, Lookup, Question, Scale, ShardPiece, Spread
-from attacker.measuring.measure import Outlines, Place
-from attacker.measuring.outline import Outline, outline_of
+from attacker.measuring.outline import Outline, Outlines, Place, outline_of
 from attacker.measuring.sample import Sample
 from attacker.measuring.sweeping import each
 

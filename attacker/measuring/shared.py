@@ -12,8 +12,8 @@ import numpy as np
 
 from attacker.measuring.duplicates import Window
 from attacker.measuring.looks import Closer, Question, Scale, Spread
-from attacker.measuring.measure import Outlines, Reader
-from attacker.measuring.outline import Span
+from attacker.measuring.measure import Reader
+from attacker.measuring.outline import Outlines, Span
 from attacker.measuring.packing import pack, unpack
 
 __all__ = ["Ask", "AtOnce", "Readers", "Shared", "answered"]

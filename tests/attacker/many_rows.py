@@ -54,7 +54,7 @@ def write_shard(run_folder: Path, shard: Shard, results: Results) -> None:
     """Leave a shard as an attack pod does."""
     folder = shard_folder(run_folder, shard.name)
     folder.mkdir(parents=True)
-    write_parquet(results, folder / "results.parquet")
+    write_parquet([results], folder / "results.parquet")
     digits = sha256_of(folder / "results.parquet")
     evidence = an_evidence(shard=shard.name, target=shard.target.name, results_sha256=digits, records=len(results))
     (folder / "shard.json").write_text(evidence.model_dump_json())

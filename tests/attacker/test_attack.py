@@ -286,6 +286,17 @@ def test_while_vegeta_attacks_nobody_else_writes_anything(tmp_path: Path) -> Non
     assert evidence.log.split() == ["targets.jsonl", "vegeta.log"]
 
 
+# In a session of its own, the scheduler would weigh it as another user's work, and it would cost more (autogroup).
+def test_vegeta_is_in_a_process_group_of_its_own_for_ctrl_c_but_in_this_session(tmp_path: Path) -> None:
+    telling = a_pretended_vegeta(tmp_path, 'cut -d " " -f 1,5,6 "/proc/$$/stat"')
+
+    shard = a_short_shard("http://127.0.0.1:1/")
+    evidence = record(telling, attacked_now(telling, shard, tmp_path / "shard"), tmp_path / "shard")
+
+    vegeta, group, session = map(int, evidence.log.split())
+    assert (group, session) == (vegeta, os.getsid(0))
+
+
 def test_an_attack_that_is_stopped_before_its_start_sends_nothing(
     attacker: Attacker, loopback_api: Loopback, tmp_path: Path, stop: threading.Event
 ) -> None:

@@ -35,7 +35,7 @@ class Elsewhere:
 @pytest.fixture(scope="module")
 def near(tmp_path_factory: pytest.TempPathFactory) -> ParquetRows:
     file = tmp_path_factory.mktemp("near") / "results.parquet"
-    write_parquet(many_rows(ROWS, seed=1), file)
+    write_parquet([many_rows(ROWS, seed=1)], file)
     return open_parquet(file)
 
 

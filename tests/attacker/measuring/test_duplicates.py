@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from hypothesis import given
@@ -8,7 +8,7 @@ from attacker.measuring.duplicates import ALWAYS, Window, count_duplicates, piec
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints, Results
-from attacker.rows import HeldRows
+from attacker.rows import HeldRows, Piece, piece_of
 from tests.attacker.building import MS, START_NS, rows
 
 Row = tuple[int, int, int]
@@ -43,6 +43,22 @@ def test_two_shards_requests_of_one_nanosecond_are_no_duplicates() -> None:
     assert count_duplicates(samples, Here(samples).outlines()) == (0,)
 
 
+class ReadOnce(HeldRows):
+    """Rows that cannot be read again."""
+
+    def piece(self, index: int, columns: Collection[str]) -> Piece:
+        raise AssertionError(f"piece {index} is read again, for {columns}")
+
+    def first(self) -> Iterator[Piece]:
+        yield piece_of(self.results)
+
+
+def test_a_file_alone_that_has_each_place_once_is_not_read_again() -> None:
+    samples = [Sample(shards=(MeasuredShard(rows=ReadOnce(_rows([(0, 7, 3), (0, 8, 3)]))),))]
+
+    assert count_duplicates(samples, Here(samples).outlines()) == (0,)
+
+
 @given(said=targets, cut=st.integers(0, 21))
 def test_the_counts_of_windows_add_up(said: list[list[list[Row]]], cut: int) -> None:
     samples = [a_sample(shards) for shards in said]
@@ -55,13 +71,14 @@ def test_the_counts_of_windows_add_up(said: list[list[list[Row]]], cut: int) -> 
 
 
 def test_of_a_shard_only_the_pieces_are_read_of_which_something_was_sent_in_the_window() -> None:
-    outlines = Here([a_sample([[(10 * n, n, 0) for n in range(20)], [(0, 0, 0)], []])]).outlines()
+    outlines = Here([a_sample([[(10 * n, n, 0) for n in range(20)], [(100, 0, 0)], []])]).outlines()
 
     # Pieces of five rows: from 0 to 40, from 50 to 90, from 100 to 140, from 150 to 190.
     wanted = list(pieces_in(Window(START_NS + 90, START_NS + 101), outlines))
 
-    assert wanted == [(0, 0, 1), (0, 0, 2)]
+    assert wanted == [(0, 0, 1), (0, 0, 2), (0, 1, 0)]
     assert list(pieces_in(ALWAYS, outlines)) == [(0, 0, piece) for piece in range(4)] + [(0, 1, 0)]
+    assert not list(pieces_in(Window(START_NS, START_NS + 100), outlines))  # one shard alone sent, each place but once
 
 
 def test_a_file_that_is_there_twice_is_counted_row_by_row_however_large() -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attacker.measuring import loops
-from attacker.measuring.ranks import Found, RankSearch, Room, WideCounts, rank_of, slot_table
+from attacker.measuring.ranks import Found, RankSearch, Room, SlotTable, WideCounts, rank_of
 from attacker.results import Ints
 
 LEAST, LARGEST = -(2**63), 2**63 - 1
@@ -38,10 +38,8 @@ def ranked(parts: Sequence[Ints], *, bits: int, room: Room) -> tuple[dict[int, i
 
 
 def look(part: Ints, search: RankSearch, bits: int) -> Found:
-    found, out = Found.nothing(search.slots), np.empty((2, max(1, len(part))), np.int64)
-    first, slots = slot_table(search.slots, 1, loops.bins(bits))
-    kept = loops.gather(part, bits, first[0], slots, found.counts, out)
-    found.kept.append(out[:, :kept])
+    found = Found.nothing(search.slots)
+    SlotTable(search.slots, series=1, bits=bits).look(part, np.zeros(len(part), np.int64), found)
     return found
 
 

@@ -210,7 +210,7 @@ def test_processes_that_share_a_run_out_tell_of_a_damaged_page_as_one_does(
         shares = [
             stack.enter_context(ShareProcess(folder / "plan.json", folder, number=number, of=2)) for number in range(2)
         ]
-        together, _ = assemble(RUN, found_in(folder), [], simultaneous=True, reader=lambda _: Shared(shares))
+        together, _ = assemble(RUN, found_in(folder), [], simultaneous=True, reader=lambda _: Shared(AtOnce(shares)))
 
     assert together.model_dump_json() == alone.model_dump_json()
 
