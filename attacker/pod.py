@@ -21,7 +21,6 @@ from attacker.gate import wait_at_gate
 from attacker.plan import Shard
 from attacker.plan_file import Plan, parse_plan, plan_path
 from attacker.recording import get_ready
-from attacker.run_folder import shard_folder
 from attacker.tls import check_certificates
 from attacker.vegeta import find_vegeta, vegeta_version
 
@@ -74,7 +73,7 @@ def attack_in_pod(name: str, run: str, bucket: Bucket, *, cpus: float, stop: thr
                     _leave_absence(name, run, bucket, admission.reason)
                     _tell(f"{name}: no attack: {admission.reason}")
                     return admission.why
-                folder = shard_folder(Path(scratch), name)
+                folder = Path(scratch) / name
                 _attack(attacker, shard, folder, admission.at_ns, stop, clock=files.clock)
                 _upload(folder, name, run, bucket)
             finally:

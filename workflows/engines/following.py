@@ -24,7 +24,7 @@ from workflows.steps.cluster import NoAnswerError
 
 __all__ = ["Watch", "follow"]
 
-_POLL_S = 1.0
+_POLL_S = 0.5
 _PATIENCE_S = 600.0
 """How long the cluster may be silent: an upgrade of its control plane takes minutes."""
 

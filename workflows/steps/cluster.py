@@ -27,7 +27,7 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _PROBE_TIMEOUT_S = (2.0, 3.0)
 _ANSWER_TIMEOUT_S = (5.0, 30.0)
 _CONNECTION = re.compile(r"^HTTPS?Connection(?:Pool)?\(.*?\): ")
-_POLL_S = 0.5
+_POLL_S = 0.25
 _LOCAL = "or run on this machine with --local"
 _REMEDIES = {
     HTTPStatus.UNAUTHORIZED: "log in to the cluster",
