@@ -13,6 +13,7 @@ from typing import BinaryIO
 from attacker.cgroup import Throttling, read_oom_kills, read_throttling
 from attacker.evidence import Clock, Evidence, sha256_of
 from attacker.exits import RunBrokenError
+from attacker.parquet import ROWS_FILE
 from attacker.plan import Shard
 from attacker.recording import record_rows
 from attacker.tls import located
@@ -115,7 +116,7 @@ def record(attacker: Attacker, attack: Attack, folder: Path, *, clock: Clock | N
         clock: how far this machine's clock is from a server's that all shards compare with.
     """
     raw, log = folder / _RAW, folder / _LOG
-    rows = folder / "results.parquet"
+    rows = folder / ROWS_FILE
     recorded = record_rows(raw, rows, interval_ns=attack.shard.rate.interval_ns, max_body=attack.shard.sending.max_body)
     evidence = Evidence(
         run=attacker.run,

@@ -15,11 +15,13 @@ from typing import Any
 
 from attacker.exits import RunBrokenError
 
-__all__ = ["Bucket", "parse_address"]
+__all__ = ["AT_ONCE", "Bucket", "parse_address"]
+
+AT_ONCE = 8
+"""So many files are read or written at the same time: requests keeps ten connections."""
 
 _TIMEOUT_S = 15.0
 _RETRY_S = 20.0
-_AT_ONCE = 8  # files; requests keeps ten connections
 _LAST = ("shard.json", "report.json")
 _ADDRESS = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9._-]{1,220}[a-z0-9])(?:/(?P<prefix>.*))?", re.ASCII)
 
@@ -182,7 +184,7 @@ class Bucket:
         Raises:
             RunBrokenError: one could not be removed.
         """
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             list(pool.map(self.delete, self.names(prefix)))
 
     def upload(self, folder: Path, path: str) -> None:
@@ -213,7 +215,7 @@ class Bucket:
             Why it could not be read, for each file that could not.
         """
         files = [name for name in names if not name.endswith("/")]
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             troubles = pool.map(lambda name: self._fetch(name, into, name.removeprefix(f"{path}/")), files)
             return {name: trouble for name, trouble in zip(files, troubles, strict=True) if trouble}
 

@@ -10,7 +10,10 @@ from attacker.exits import RunBrokenError
 from attacker.results import Ints, Results, Text
 from attacker.rows import PIECE_ROWS, Piece
 
-__all__ = ["ParquetRows", "open_parquet", "write_parquet"]
+__all__ = ["ROWS_FILE", "ParquetRows", "open_parquet", "write_parquet"]
+
+ROWS_FILE = "results.parquet"
+"""What the rows of a shard are called in its folder."""
 
 _NUMBERS = {
     "timestamp_ns": "Int64",

@@ -9,7 +9,7 @@ from attacker.duration import Duration
 from attacker.exits import RunBrokenError
 from attacker.plan import Shard
 
-__all__ = ["Plan", "parse_plan", "plan_path", "render_plan"]
+__all__ = ["Plan", "parse_plan", "plan_path", "render_plan", "shards_path"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,11 @@ _PLAN = TypeAdapter(Plan)
 def plan_path(run: str) -> str:
     """Tell where a run's plan lies in the bucket. It may hold credentials: it is no part of the report."""
     return f"runs/{run}/plan.json"
+
+
+def shards_path(run: str) -> str:
+    """Tell where a run's shards lie in the bucket, each in a folder of its name."""
+    return f"runs/{run}/shards"
 
 
 def render_plan(plan: Plan) -> bytes:

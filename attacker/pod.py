@@ -19,7 +19,7 @@ from attacker.evidence import Clock
 from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.gate import wait_at_gate
 from attacker.plan import Shard
-from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.plan_file import Plan, parse_plan, plan_path, shards_path
 from attacker.recording import get_ready
 from attacker.tls import check_certificates
 from attacker.vegeta import find_vegeta, vegeta_version
@@ -120,7 +120,7 @@ def _attack(
 
 
 def _upload(folder: Path, name: str, run: str, bucket: Bucket) -> None:
-    place = f"runs/{run}/shards/{name}"
+    place = f"{shards_path(run)}/{name}"
     began_s = time.monotonic()
     bucket.upload(folder, place)
     _tell(f"{name}: uploaded to {bucket.address(place)} in {time.monotonic() - began_s:.1f} s")
@@ -158,4 +158,4 @@ def _as_broken(name: str, error: Exception) -> Exception:
 
 
 def _leave_absence(name: str, run: str, bucket: Bucket, reason: str) -> None:
-    bucket.write(f"runs/{run}/shards/{name}/absent.json", (json.dumps({"reason": reason}) + "\n").encode())
+    bucket.write(f"{shards_path(run)}/{name}/absent.json", (json.dumps({"reason": reason}) + "\n").encode())

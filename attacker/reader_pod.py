@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from attacker.bucket import Bucket
+from attacker.bucket import AT_ONCE, Bucket
 from attacker.command_line import say
 from attacker.distant_rows import DistantRows
 from attacker.exits import Exit, RunBrokenError
@@ -17,17 +17,16 @@ from attacker.measuring.packing import pack, unpack
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import Sample
 from attacker.measuring.shared import answered
+from attacker.parquet import ROWS_FILE
 from attacker.plan import Shard
-from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.plan_file import Plan, parse_plan, plan_path, shards_path
 from attacker.reading_desk import answer_in_turn
 from attacker.report.assemble import measured_shard
 from attacker.rows import Rows
-from attacker.run_folder import NO_ROWS, ROWS_FILE, find_rows, shard_folder
+from attacker.run_folder import NO_ROWS, find_rows, shard_folder
 from attacker.targets import Target
 
 __all__ = ["read_in_pod"]
-
-_AT_ONCE = 8  # as many connections as the bucket keeps
 
 
 def read_in_pod(reader: int, run: str, bucket: Bucket, *, stop: threading.Event) -> int:
@@ -79,7 +78,7 @@ class _Share:
         Returns:
             Why it could not be fetched, what is wrong with its rows, and how many they are, of each.
         """
-        place = f"runs/{self._run}/shards"
+        place = shards_path(self._run)
         names = {shard: f"{place}/{shard}/{ROWS_FILE}" for shard, _, _ in shards}
         there = [names[shard] for shard, _, is_there in shards if is_there]
         troubles = self._bucket.fetch(there, place, self._folder / "shards")
@@ -113,7 +112,7 @@ class _Share:
         """Give the rows of a shard of its own, or of another reader's."""
         if shard in self._own or not rows:
             return self._own.get(shard, NO_ROWS)
-        fetch = partial(self._bucket.read_range, f"runs/{self._run}/shards/{shard}/{ROWS_FILE}")
+        fetch = partial(self._bucket.read_range, f"{shards_path(self._run)}/{shard}/{ROWS_FILE}")
         return DistantRows(fetch, self._folder / "far" / shard / ROWS_FILE, size_bytes=size_bytes, rows=rows)
 
 
@@ -132,7 +131,7 @@ class _HereAndFar(Here):
             if isinstance(rows := self._all[target].shards[number].rows, DistantRows)
         ]
         try:
-            with ThreadPoolExecutor(_AT_ONCE) as threads:
+            with ThreadPoolExecutor(AT_ONCE) as threads:
                 list(threads.map(lambda one: one[0].bring(one[1], COLUMNS), wanted))
             return super().duplicates(outlines, window)
         finally:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from attacker.barrier import Files, Wait
+from attacker.bucket import AT_ONCE
 from attacker.exits import LoadTestError, RunBrokenError
-from attacker.plan_file import plan_path
+from attacker.plan_file import plan_path, shards_path
 
 __all__ = ["Desk", "answer_in_turn", "reading_path"]
 
 _POLL_S = 0.5
-_AT_ONCE = 8  # files; requests keeps ten connections
 _READERS_A_LOOK = 40
 """So many readers look at the bucket every half second without crowding it; more of them look less often."""
 _SILENT_READER_S = 300.0
@@ -57,7 +57,7 @@ class Desk:
         """
         self._turn += 1
         asked = [self._path(reader, "question") for reader in range(1, self.number + 1)]
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
+        with ThreadPoolExecutor(AT_ONCE) as threads:
             list(threads.map(self._files.write, asked, questions))
         until_s = time.monotonic() + self._patience_s
         for reader in range(1, self.number + 1):
@@ -73,7 +73,7 @@ class Desk:
             if answer not in self._names and is_late:
                 raise RunBrokenError(
                     f"reader {reader} of {self.number} said nothing for {self._patience_s:g} s: see what became of "
-                    f"its pod, and run again; the rows of this run are in runs/{self._run}/shards"
+                    f"its pod, and run again; the rows of this run are in {shards_path(self._run)}"
                 )
             if answer not in self._names:
                 time.sleep(self._poll_s)

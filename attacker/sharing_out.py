@@ -7,9 +7,10 @@ from pathlib import Path
 from attacker.bucket import Bucket
 from attacker.measuring.packing import pack, unpack
 from attacker.measuring.shared import Readers, Shared
-from attacker.plan_file import Plan
+from attacker.parquet import ROWS_FILE
+from attacker.plan_file import Plan, shards_path
 from attacker.rows import Rows
-from attacker.run_folder import NO_ROWS, ROWS_FILE, find_shard
+from attacker.run_folder import NO_ROWS, find_shard
 
 __all__ = ["SharedOut", "share_out", "shares_of"]
 
@@ -42,7 +43,7 @@ def share_out(plan: Plan, folder: Path, bucket: Bucket, readers: Readers) -> Sha
     Raises:
         RunBrokenError: the bucket cannot be read, or a reader failed or said nothing.
     """
-    place = f"runs/{plan.run}/shards"
+    place = shards_path(plan.run)
     sizes = bucket.sizes(f"{place}/")
     rows_of = {shard.name: f"{place}/{shard.name}/{ROWS_FILE}" for shard in plan.shards}
     troubles = bucket.fetch(sizes.keys() - rows_of.values(), place, folder / "shards")

@@ -15,7 +15,7 @@ from attacker.gate import read_gate
 from attacker.measuring.measure import Reader
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import Sample
-from attacker.plan_file import Plan, parse_plan, plan_path
+from attacker.plan_file import Plan, parse_plan, plan_path, shards_path
 from attacker.reading_desk import Desk, reading_path
 from attacker.report.faces.text import render_text
 from attacker.report.figures import Report, Run
@@ -118,7 +118,7 @@ class _Brought:
 def _brought(planned: Plan, folder: Path, bucket: Bucket, *, readers: int) -> Iterator[_Brought]:
     """Bring what was measured into a folder; of several readers, each brings a share of it into its own."""
     if readers == 1:
-        yield _Brought(troubles=bucket.download(f"runs/{planned.run}/shards", folder / "shards"))
+        yield _Brought(troubles=bucket.download(shards_path(planned.run), folder / "shards"))
         return
     try:
         shared = share_out(planned, folder, bucket, Desk(planned.run, bucket, readers=readers))
@@ -140,7 +140,7 @@ def _wait_for_last_shards(planned: Plan, finished: Finished, bucket: Bucket) -> 
 
 
 def _have_all_ended(planned: Plan, bucket: Bucket) -> bool:
-    names = bucket.names(f"runs/{planned.run}/shards/")
+    names = bucket.names(f"{shards_path(planned.run)}/")
     ended = {name.split("/")[3] for name in names if name.endswith(("/shard.json", "/absent.json"))}
     return ended >= {shard.name for shard in planned.shards}
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from attacker.measuring import loops
 from attacker.measuring.buckets import MOST_BUCKETS, Buckets
 from attacker.measuring.in_flight import Cells, Moments, chosen_moments
-from attacker.measuring.outline import success_table
+from attacker.measuring.outline import Place, success_table
 from attacker.measuring.ranks import Found, Slots, SlotTable
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.results import Ints
@@ -41,8 +41,8 @@ class Scale:
     """Of the bins of all values of a target."""
     bucket_bits: int
     """Of the bins of the values of a bucket."""
-    left_out: tuple[tuple[int, int], ...] = ()
-    """Shards whose rows cannot be read: the number of the target, and the shard's among its."""
+    left_out: tuple[Place, ...] = ()
+    """Shards whose rows cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
