@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+
+from attacker.targets import Target
+from workflows.steps.ready import ready
 
 K8S = Path(__file__).parents[2] / "k8s"
 SELECTOR = "--selector=app.kubernetes.io/name=loadtest-api"
@@ -170,8 +174,12 @@ def test_an_account_may_do_what_its_duty_is_and_nothing_else(account: str, names
 def test_the_api_gets_ready_under_restricted_and_answers_through_its_service() -> None:
     pods = kubectl("get", "pods", SELECTOR, "--namespace=loadtest", "-o", "jsonpath={.items[*].status.qosClass}")
     address = kubectl("get", "service/loadtest-api", "--namespace=loadtest", "-o", "jsonpath={.spec.clusterIP}")
+    health = Target(name="health", url=f"http://{address}:5000/health")
 
-    with urllib.request.urlopen(f"http://{address}:5000/health", timeout=10) as answer:
+    # A rollout is complete before kube-proxy has told the node, which it does once a second: until then connections
+    # are refused ("has no endpoints"). A run waits for the answer too.
+    ready([health], timeout_s=30, answer_timeout_s=10, stop=threading.Event())
+    with urllib.request.urlopen(health.url, timeout=10) as answer:
         told = json.load(answer)
 
     assert told == {"health": "ok"}
