@@ -20,6 +20,8 @@ _READERS_A_LOOK = 40
 """So many readers look at the bucket every half second without crowding it; more of them look less often."""
 _SILENT_READER_S = 300.0
 """To start its pod, to download what it is to read, and to read it once, each."""
+_LOOK_AFTER_S = 5.0
+"""How often readers that do not answer are looked after."""
 _SILENT_REPORT_S = 600.0
 """Longer than a reader may be silent: until then, who asks waits for another one."""
 
@@ -32,7 +34,16 @@ def reading_path(run: str) -> str:
 class Desk:
     """Where all readers of a run are asked, one question after the other."""
 
-    def __init__(self, run: str, files: Files, *, readers: int, patience_s: float = _SILENT_READER_S) -> None:
+    def __init__(
+        self,
+        run: str,
+        files: Files,
+        *,
+        readers: int,
+        patience_s: float = _SILENT_READER_S,
+        ended: Callable[[], Sequence[str]] = lambda: (),
+        look_after_s: float = _LOOK_AFTER_S,
+    ) -> None:
         """Name who is to be asked.
 
         Args:
@@ -40,11 +51,15 @@ class Desk:
             files: the bucket.
             readers: how many there are, from 1 on.
             patience_s: how long they may take for an answer.
+            ended: says of each reader that has ended, and so will not answer, how that came.
+            look_after_s: how often that is asked while an answer is waited for.
         """
         self.number = readers
         self._run = run
         self._files = files
         self._patience_s = patience_s
+        self._ended = ended
+        self._look_after_s = look_after_s
         self._poll_s = _POLL_S * max(1, readers // _READERS_A_LOOK)
         self._turn = 0
         self._names: tuple[str, ...] = ()
@@ -65,19 +80,34 @@ class Desk:
 
     def _answer(self, reader: int, until_s: float) -> bytes:
         answer = self._path(reader, "answer")
+        looked_after_s = time.monotonic()
         while answer not in self._names:
-            is_late = time.monotonic() >= until_s
-            self._names = self._files.names(f"{reading_path(self._run)}/")
-            for failure in (name for name in self._names if "/failure-" in name):
-                raise RunBrokenError((self._files.read(failure) or b"").decode(errors="replace"))
-            if answer not in self._names and is_late:
+            now_s, ended = time.monotonic(), tuple[str, ...]()
+            if now_s >= looked_after_s + self._look_after_s:
+                # Before the look at what they said: one may have answered, or said why not, and then ended.
+                looked_after_s, ended = now_s, tuple(self._ended())
+            self._look()
+            if answer in self._names:
+                break
+            if ended:
+                raise RunBrokenError(f"{'; '.join(ended)}; run again; {self._rest}")
+            if now_s >= until_s:
                 raise RunBrokenError(
                     f"reader {reader} of {self.number} said nothing for {self._patience_s:g} s: see what became of "
-                    f"its pod, and run again; the rows of this run are in {shards_path(self._run)}"
+                    f"its pod, and run again; {self._rest}"
                 )
-            if answer not in self._names:
-                time.sleep(self._poll_s)
+            time.sleep(self._poll_s)
         return self._files.read(answer) or b""
+
+    def _look(self) -> None:
+        """See what all have said by now; the first that failed is quoted."""
+        self._names = self._files.names(f"{reading_path(self._run)}/")
+        for failure in (name for name in self._names if "/failure-" in name):
+            raise RunBrokenError((self._files.read(failure) or b"").decode(errors="replace"))
+
+    @property
+    def _rest(self) -> str:
+        return f"the rows of this run are in {shards_path(self._run)}"
 
     def _path(self, reader: int, what: str) -> str:
         return f"{reading_path(self._run)}/{reader}/{what}-{self._turn}"

@@ -18,7 +18,7 @@ from attacker.measuring.sample import Sample
 from attacker.plan_file import Plan, parse_plan, plan_path, shards_path
 from attacker.reading_desk import Desk, reading_path
 from attacker.report.faces.text import render_text
-from attacker.report.figures import Report, Run
+from attacker.report.figures import Report, Run, written_moment
 from attacker.report.verdict import EXIT_OF
 from attacker.run_folder import FindRows
 from attacker.sharing_out import share_out
@@ -87,7 +87,7 @@ def _made(loadtest: LoadTest, finished: Finished, planned: Plan, bucket: Bucket)
     _wait_for_last_shards(planned, finished, bucket)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        with _brought(planned, folder, bucket, readers=loadtest.readers) as brought:
+        with _brought(planned, finished, folder, bucket, readers=loadtest.readers) as brought:
             is_whole = all((folder / "shards" / shard.name / "shard.json").is_file() for shard in planned.shards)
             made = aggregate(
                 loadtest,
@@ -115,24 +115,32 @@ class _Brought:
 
 
 @contextmanager
-def _brought(planned: Plan, folder: Path, bucket: Bucket, *, readers: int) -> Iterator[_Brought]:
+def _brought(planned: Plan, finished: Finished, folder: Path, bucket: Bucket, *, readers: int) -> Iterator[_Brought]:
     """Bring what was measured into a folder; of several readers, each brings a share of it into its own."""
     if readers == 1:
         yield _Brought(troubles=bucket.download(shards_path(planned.run), folder / "shards"))
         return
+    desk = Desk(planned.run, bucket, readers=readers, ended=lambda: _ended_readers(finished))
     try:
-        shared = share_out(planned, folder, bucket, Desk(planned.run, bucket, readers=readers))
+        shared = share_out(planned, folder, bucket, desk)
         yield _Brought(troubles=shared.troubles, reader=lambda _: shared.reader, rows_in=shared.rows_in)
     finally:
         bucket.clear(f"{reading_path(planned.run)}/")
+
+
+def _ended_readers(finished: Finished) -> tuple[str, ...]:
+    from workflows.steps.cluster import connect  # noqa: PLC0415  (most runs need no cluster here)
+    from workflows.steps.run_pods import why_readers_ended  # noqa: PLC0415
+
+    return why_readers_ended(connect(finished.namespace), run=finished.run)
 
 
 def _wait_for_last_shards(planned: Plan, finished: Finished, bucket: Bucket) -> None:
     """Wait until every shard has said its last, for as long as its pod lives to do so, and not for ever."""
     until = time.monotonic() + _LAST_SHARDS_S
     while not _have_all_ended(planned, bucket) and time.monotonic() < until:
-        from workflows.steps.attackers import living_attackers  # noqa: PLC0415  (most runs need no cluster here)
-        from workflows.steps.cluster import connect  # noqa: PLC0415
+        from workflows.steps.cluster import connect  # noqa: PLC0415  (most runs need no cluster here)
+        from workflows.steps.run_pods import living_attackers  # noqa: PLC0415
 
         if not living_attackers(connect(finished.namespace), run=finished.run):
             return
@@ -166,8 +174,8 @@ def _snapshot(run: str, moment: str, bucket: Bucket) -> Snapshot | None:
 def _doubts(finished: Finished, *, is_whole: bool) -> tuple[str, ...]:
     """Say what the shards' own evidence does not."""
     if not is_whole:
-        from workflows.steps.attackers import why_killed, why_unscheduled  # noqa: PLC0415
         from workflows.steps.cluster import connect  # noqa: PLC0415
+        from workflows.steps.run_pods import why_killed, why_unscheduled  # noqa: PLC0415
 
         cluster = connect(finished.namespace)
         return (*why_unscheduled(cluster, run=finished.run), *why_killed(cluster, run=finished.run))
@@ -180,7 +188,7 @@ def _run(loadtest: LoadTest, finished: Finished) -> Run:
     return Run(
         id=finished.run,
         started=finished.started,
-        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        ended=written_moment(datetime.now(UTC)),
         engine="argo",
         loadtest=loadtest.as_run(),
         environment={"namespace": finished.namespace, "attacker_image": loadtest.attacker_image},

@@ -1,6 +1,7 @@
 """The figures of a report, as `report.json` holds them: durations in whole nanoseconds, shares from 0 to 1."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -22,6 +23,7 @@ __all__ = [
     "TargetFigures",
     "Verdict",
     "VerdictResult",
+    "written_moment",
 ]
 
 
@@ -166,12 +168,17 @@ class Checked(_Value):
     """All that is not plainly well."""
 
 
+def written_moment(moment: datetime) -> str:
+    """Write a moment as ISO 8601 in UTC, to the second and as Kubernetes does: `2026-02-16T15:07:01Z`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class Run(_Value):
     """Which run was measured, where and how."""
 
     id: str
     started: str
-    """ISO 8601, UTC."""
+    """As `written_moment` writes it."""
     ended: str
     engine: str
     loadtest: Mapping[str, JsonValue]

@@ -76,6 +76,32 @@ def test_where_one_failed_nobody_waits_for_the_others(bucket: Bucket) -> None:
         list(Desk(RUN, bucket, readers=3).ask([b"a"] * 3))
 
 
+def test_a_reader_that_has_ended_is_not_waited_for(bucket: Bucket) -> None:
+    desk = Desk(RUN, bucket, readers=2, ended=lambda: ("pod r ended: OOMKilled",), look_after_s=0)
+
+    with answering(bucket, {1: bytes.upper}), pytest.raises(RunBrokenError) as broken:
+        list(desk.ask([b"a"] * 2))
+
+    assert str(broken.value) == "pod r ended: OOMKilled; run again; the rows of this run are in runs/the-run/shards"
+
+
+def test_what_a_reader_said_before_it_ended_counts(bucket: Bucket) -> None:
+    said = {1: "answer-1", 2: "failure-1"}
+    lasts = iter(said.items())
+
+    def ended() -> tuple[str, ...]:
+        for number, what in lasts:
+            bucket.write(f"{reading_path(RUN)}/{number}/{what}", b"the disk is full")
+            return (f"reader {number} ended",)
+        return ()
+
+    answers = Desk(RUN, bucket, readers=2, ended=ended, look_after_s=0).ask([b"a"] * 2)
+
+    assert next(answers) == b"the disk is full"
+    with pytest.raises(RunBrokenError, match=r"^the disk is full$"):
+        next(answers)
+
+
 def test_a_reader_whose_report_says_nothing_does_not_wait_for_ever(bucket: Bucket) -> None:
     bucket.write(plan_path(RUN), b"")
 

@@ -11,19 +11,27 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import polars as pl
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SUBMIT = [sys.executable, "workflows/submit.py"]
 API = "http://loadtest-api.{namespace}.svc:5000"
 FIDELITY = ("--target", "GET /health", "--rate", "200", "--duration", "20s")
-PLAIN = "plain-vegeta"
+PLAIN, PLAIN_S = "plain-vegeta", 60
+"""Long enough that all of a run's attack falls into it."""
+
+ROWS = ["timestamp_ns", "latency_ns"]
 
 Object = dict[str, Any]
 
@@ -71,16 +79,39 @@ def measure_skew(asked: Asked) -> None:
 
 
 def measure_fidelity(asked: Asked) -> None:
-    """Tell p99 at 200/s from an attack pod beside plain vegeta's in a pod of the same size, pair by pair."""
-    ratios = []
+    """Tell p99 at 200/s from an attack pod beside plain vegeta's, in a pod of the same size and at the same time.
+
+    One after the other, the same attack twice differs by half: the slowest requests are those that met something else
+    on the node.
+    """
     with a_kept_api(asked) as (url, attacker):
-        for number in range(asked.rounds):
-            # Who goes first takes turns: the second finds the API warmer.
-            order = (by_the_run, by_plain_vegeta) if number % 2 else (by_plain_vegeta, by_the_run)
-            p99_ms = {measure: measure(asked, url, attacker) for measure in order}
-            ratios.append(p99_ms[by_the_run] / p99_ms[by_plain_vegeta])
-            tell(f"  p99 at 200/s: attack pod {p99_ms[by_the_run]:.2f} ms, vegeta {p99_ms[by_plain_vegeta]:.2f} ms")
-    tell(f"p99 of the attack pod over plain vegeta's: median {statistics.median(ratios):.2f} of {listed(ratios)}")
+        pairs = [a_pair(asked, url, attacker) for _ in range(asked.rounds)]
+    ratios = [p99(ours) / p99(plain) for ours, plain in pairs]
+    ours, plain = (pl.concat(side) for side in zip(*pairs, strict=True))
+    tell(
+        f"p99 of the attack pod over plain vegeta's: median {statistics.median(ratios):.3f} of {listed(ratios)}; "
+        f"of all {len(ours)} requests together {p99(ours) / p99(plain):.3f}"
+    )
+
+
+def a_pair(asked: Asked, url: str, attacker: Object) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Let a run attack while plain vegeta does; gives the rows of both from the run's first request to its last."""
+    with plain_vegeta(asked, url, attacker):
+        workflow, _ = a_run(asked, "--api-url", url, *FIDELITY)
+        plain = rows_of_plain_vegeta(asked)
+    ours = rows_of(workflow)
+    began_ns, ended_ns = ours["timestamp_ns"].min(), ours["timestamp_ns"].max()
+    is_meanwhile = plain["timestamp_ns"].is_between(began_ns, ended_ns)
+    if is_meanwhile[0] or is_meanwhile[-1]:
+        raise RuntimeError(f"plain vegeta did not attack all the time that {workflow['metadata']['name']} did")
+    plain = plain.filter(is_meanwhile)
+    tell(f"  p99 at 200/s: attack pod {p99(ours) / 1e6:.2f} ms, vegeta {p99(plain) / 1e6:.2f} ms")
+    return ours, plain
+
+
+def p99(rows: pl.DataFrame) -> float:
+    """Give the 99th percentile of latency, in nanoseconds, by nearest rank, as a report does."""
+    return float(np.percentile(rows["latency_ns"].to_numpy(), 99, method="inverted_cdf"))
 
 
 @contextmanager
@@ -96,21 +127,19 @@ def a_kept_api(asked: Asked) -> Iterator[tuple[str, Object]]:
         kubectl("delete", "workflow", workflow["metadata"]["name"], f"--namespace={asked.namespace}")
 
 
-def by_the_run(asked: Asked, url: str, _attacker: Object) -> float:
-    """Measure with a run."""
-    workflow, _ = a_run(asked, "--api-url", url, *FIDELITY)
-    return float(report_of(workflow)["targets"][0]["latency_ns"]["p99"]) / 1e6
+@contextmanager
+def plain_vegeta(asked: Asked, url: str, attacker: Object) -> Iterator[None]:
+    """Have nothing but vegeta attack, in a pod like the attack pod, which logs each request's moment and latency.
 
-
-def by_plain_vegeta(asked: Asked, url: str, attacker: Object) -> float:
-    """Measure with nothing but vegeta, in a pod like the attack pod; what it measured is read exactly afterwards."""
+    Its rate is a little less: were both the same, one of the two would come just after the other all the time.
+    """
     main = next(one for one in attacker["spec"]["containers"] if one["name"] == "main")
-    attack = f"echo 'GET {url}/health' | vegeta -cpus=1 attack -rate=200 -duration=20s > /tmp/results.gob"
-    report = "python -m attacker report /tmp/results.gob --type json"
+    attack = f"echo 'GET {url}/health' | vegeta -cpus=1 attack -rate=199 -duration={PLAIN_S}s > /tmp/results.gob"
+    rows = "vegeta encode -to=csv /tmp/results.gob | cut -d, -f1,3"
     kept = ("image", "resources", "securityContext")
     container = {
         "name": "main",
-        "command": ["sh", "-c", f"{attack} && {report}"],
+        "command": ["sh", "-c", f"{attack} && {rows}"],
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108  (the pod's own)
         **{key: main[key] for key in kept},
     }
@@ -133,28 +162,35 @@ def by_plain_vegeta(asked: Asked, url: str, attacker: Object) -> float:
     }
     kubectl("create", "-f", "-", manifest=pod)
     try:
-        done = "--for=jsonpath={.status.phase}=Succeeded"
-        kubectl("wait", f"pod/{PLAIN}", f"--namespace={asked.namespace}", done, "--timeout=120s")
-        told: Object = json.loads(kubectl("logs", PLAIN, f"--namespace={asked.namespace}"))
+        yield
     finally:
         kubectl("delete", "pod", PLAIN, f"--namespace={asked.namespace}", "--grace-period=1")
-    return float(told["latency_ns"]["p99"]) / 1e6
+
+
+def rows_of_plain_vegeta(asked: Asked) -> pl.DataFrame:
+    """Wait until plain vegeta has ended; gives what it measured."""
+    done = "--for=jsonpath={.status.phase}=Succeeded"
+    kubectl("wait", f"pod/{PLAIN}", f"--namespace={asked.namespace}", done, f"--timeout={2 * PLAIN_S}s")
+    log = kubectl("logs", PLAIN, f"--namespace={asked.namespace}")
+    return pl.read_csv(StringIO(log), has_header=False, new_columns=ROWS)
+
+
+def rows_of(workflow: Object) -> pl.DataFrame:
+    """Fetch what a run's only attack pod measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        submit("report", workflow["metadata"]["name"], "--into", folder)
+        [file] = Path(folder).rglob("results.parquet")
+        return pl.read_parquet(file, columns=ROWS)
 
 
 def a_run(asked: Asked, *options: str) -> tuple[Object, float]:
     """Run a load test; returns its workflow and how long submit.py took."""
     began = time.monotonic()
-    ended = subprocess.run(
-        [*SUBMIT, "--namespace", asked.namespace, *asked.options, *options],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = submit("--namespace", asked.namespace, *asked.options, *options)
     took_s = time.monotonic() - began
     found = re.search(r"^run\s+(\S+)", ended.stderr, re.MULTILINE)
-    if ended.returncode not in {0, 1, 3} or found is None:
-        raise RuntimeError(f"submit.py ended with {ended.returncode}: {ended.stderr}")
+    if found is None:
+        raise RuntimeError(f"submit.py did not tell its run: {ended.stderr}")
     name = found[1]
     workflow: Object = json.loads(kubectl("get", "workflow", name, f"--namespace={asked.namespace}", "-o", "json"))
     return workflow, took_s
@@ -162,10 +198,16 @@ def a_run(asked: Asked, *options: str) -> tuple[Object, float]:
 
 def report_of(workflow: Object) -> Object:
     """Read a run's report."""
-    command = [*SUBMIT, "report", workflow["metadata"]["name"], "--json"]
-    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    report: Object = json.loads(ended.stdout)
+    report: Object = json.loads(submit("report", workflow["metadata"]["name"], "--json").stdout)
     return report
+
+
+def submit(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call submit.py; a verdict other than PASS is none of this benchmark's."""
+    ended = subprocess.run([*SUBMIT, *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if ended.returncode not in {0, 1, 3}:
+        raise RuntimeError(f"submit.py ended with {ended.returncode}: {ended.stderr}")
+    return ended
 
 
 def tell_steps(workflow: Object) -> None:

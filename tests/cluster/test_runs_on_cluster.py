@@ -229,14 +229,35 @@ def test_two_readers_share_out_what_was_measured(tmp_path: Path) -> None:
         assert left_of_the_api() == []
 
 
-def test_a_reader_that_dies_breaks_the_report_and_not_what_was_measured(tmp_path: Path) -> None:
+KILL_ALL = (
+    "import os; [os.kill(int(n), 9) for n in os.listdir('/proc') if n.isdigit() and int(n) not in (1, os.getpid())]"
+)
+
+
+def processes_killed(pod: str) -> tuple[str, ...]:
+    return ("exec", pod, "--container=main", "--", "python", "-c", KILL_ALL)
+
+
+READERS_DEATHS: dict[str, tuple[Callable[[str], tuple[str, ...]], str]] = {
+    "its pod is deleted": (
+        lambda pod: ("delete", "pod", pod, "--wait=false"),
+        "was told to stop before the report was made: see what became of its pod, and run again",
+    ),
+    "its processes are killed": (processes_killed, " ended before the report was made: see its log; run again; "),
+}
+
+
+@pytest.mark.parametrize("way", READERS_DEATHS)
+def test_a_reader_that_dies_breaks_the_report_and_not_what_was_measured(tmp_path: Path, way: str) -> None:
+    death, reason = READERS_DEATHS[way]
+
     with following("--readers", "2", cwd=tmp_path) as followed:
         dead = eventually(lambda: running_reader(followed.run), timeout_s=90)
-        kubectl(f"--namespace={NAMESPACE}", "delete", "pod", dead, "--wait=false")
+        kubectl(f"--namespace={NAMESPACE}", *death(dead))
         told = followed.ended()
 
         assert told.code == Exit.BROKEN, told.err
-        assert "was told to stop before the report was made: see what became of its pod, and run again" in told.err
+        assert reason in told.err
         assert what_is_kept(followed.run) == {
             name for name in REPORT if "report" not in name and name != "junit.xml"
         } | (shard_files(*SHARDS))
@@ -283,12 +304,9 @@ def test_a_missed_objective_fails_the_workflow_with_a_whole_report(tmp_path: Pat
         assert "results" not in defaults_of(template), "one run's bucket has become that of all"
 
 
-KILL_ALL = (
-    "import os; [os.kill(int(n), 9) for n in os.listdir('/proc') if n.isdigit() and int(n) not in (1, os.getpid())]"
-)
 DEATHS: dict[str, Callable[[str], tuple[str, ...]]] = {
     "its pod is deleted": lambda pod: ("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false"),
-    "its processes are killed": lambda pod: ("exec", pod, "--container=main", "--", "python", "-c", KILL_ALL),
+    "its processes are killed": processes_killed,
 }
 
 

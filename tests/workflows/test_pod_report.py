@@ -64,6 +64,7 @@ def test_what_all_measured_is_reported_and_uploaded(bucket: Bucket, loopback_api
 
     assert made is not None
     assert (made.exit, made.report.overall.requests, "PASS" in made.summary) == (Exit.PASS, 40, True)
+    assert (made.report.run.started[-1], made.report.run.ended[-1]) == ("Z", "Z")
     stored = {name.rpartition("/")[2]: bucket.read(name) for name in bucket.names(f"runs/{plan.run}/report.")}
     assert set(stored) == {"report.html", "report.json", "report.md"}
     assert stored["report.html"] == made.html.encode()

@@ -24,7 +24,7 @@ from attacker.duration import Duration
 from attacker.exits import Exit, LoadTestError, RunBrokenError
 from attacker.plan import Shard
 from attacker.plan_file import Plan, render_plan
-from attacker.report.figures import Report, Run
+from attacker.report.figures import Report, Run, written_moment
 from attacker.run_folder import shard_folder
 from attacker.tls import check_certificates
 from attacker.vegeta import find_vegeta, vegeta_version
@@ -213,8 +213,8 @@ def _report(run: _Run, attacks: Sequence[Attack], folder: Path) -> Report:
             record(run.attacker, one, shard_folder(folder, one.shard.name))
         told = Run(
             id=run.attacker.run,
-            started=run.started.isoformat(timespec="seconds"),
-            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+            started=written_moment(run.started),
+            ended=written_moment(datetime.now(UTC)),
             engine="local",
             loadtest=run.loadtest.as_run(),
             environment=_environment(run.attacker),

@@ -1,4 +1,4 @@
-"""A run's attack pods, as the cluster sees them: which of them live, and why others came late or never."""
+"""A run's pods, as the cluster sees them: which attackers live, why others came late or never, which readers ended."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,10 @@ from workflows.steps.cluster import Cluster, asking
 if TYPE_CHECKING:
     from kubernetes.client import V1Pod
 
-__all__ = ["living_attackers", "why_killed", "why_unscheduled"]
+__all__ = ["living_attackers", "why_killed", "why_readers_ended", "why_unscheduled"]
 
 _LIVING = frozenset({"Pending", "Running"})
+_ATTACK, _READ = "attack", "read"
 
 
 def living_attackers(cluster: Cluster, *, run: str) -> tuple[str, ...]:
@@ -18,7 +19,7 @@ def living_attackers(cluster: Cluster, *, run: str) -> tuple[str, ...]:
     Raises:
         RunBrokenError: the cluster refuses to tell, or does not answer.
     """
-    pods = _pods(cluster, run)
+    pods = _pods(cluster, run, _ATTACK)
     return tuple(name for name, pod in pods.items() if pod.status and pod.status.phase in _LIVING)
 
 
@@ -31,20 +32,40 @@ def why_killed(cluster: Cluster, *, run: str) -> tuple[str, ...]:
     Raises:
         RunBrokenError: the cluster refuses to tell, or does not answer.
     """
-    found = {name: _how_it_was_killed(pod) for name, pod in _pods(cluster, run).items()}
+    found = {
+        name: _how_it_was_killed(pod, remedy="raise attacker_memory")
+        for name, pod in _pods(cluster, run, _ATTACK).items()
+    }
     return tuple(f"pod {name} was ended: {how}" for name, how in sorted(found.items()) if how)
 
 
-def _pods(cluster: Cluster, run: str) -> "dict[str, V1Pod]":
+def why_readers_ended(cluster: Cluster, *, run: str) -> tuple[str, ...]:
+    """Find reader pods that failed, by themselves or not.
+
+    Returns:
+        A sentence for each pod.
+
+    Raises:
+        RunBrokenError: the cluster refuses to tell, or does not answer.
+    """
+    failed = {
+        name: _how_it_was_killed(pod, remedy="give more readers") or "see its log"
+        for name, pod in _pods(cluster, run, _READ).items()
+        if pod.status and pod.status.phase == "Failed"
+    }
+    return tuple(f"pod {name} ended before the report was made: {how}" for name, how in sorted(failed.items()))
+
+
+def _pods(cluster: Cluster, run: str, step: str) -> "dict[str, V1Pod]":
     with asking(f"pods of run {run}"):
         pods = cluster.core.list_namespaced_pod(
             cluster.namespace, label_selector=f"workflows.argoproj.io/workflow={run}"
         ).items
     named = {pod.metadata.name or "": pod for pod in pods if pod.metadata}
-    return {name: pod for name, pod in named.items() if name.startswith(_beginning(run))}
+    return {name: pod for name, pod in named.items() if name.startswith(_beginning(run, step))}
 
 
-def _how_it_was_killed(pod: "V1Pod") -> str:
+def _how_it_was_killed(pod: "V1Pod", *, remedy: str) -> str:
     """Say it in Kubernetes' words; empty where the pod ended by itself, or lives."""
     if pod.status is None:
         return ""
@@ -52,7 +73,7 @@ def _how_it_was_killed(pod: "V1Pod") -> str:
         return ": ".join(filter(None, (pod.status.reason, " ".join((pod.status.message or "").split()))))
     ends = (one.state.terminated for one in pod.status.container_statuses or () if one.state)
     is_out_of_memory = any(end.reason == "OOMKilled" for end in ends if end)
-    return "OOMKilled: raise attacker_memory" if is_out_of_memory else ""
+    return f"OOMKilled: {remedy}" if is_out_of_memory else ""
 
 
 def why_unscheduled(cluster: Cluster, *, run: str) -> tuple[str, ...]:
@@ -66,7 +87,7 @@ def why_unscheduled(cluster: Cluster, *, run: str) -> tuple[str, ...]:
     """
     with asking(f"events in namespace {cluster.namespace}"):
         events = cluster.core.list_namespaced_event(cluster.namespace, field_selector="involvedObject.kind=Pod").items
-    of_pods = [one for one in events if (one.involved_object.name or "").startswith(_beginning(run))]
+    of_pods = [one for one in events if (one.involved_object.name or "").startswith(_beginning(run, _ATTACK))]
     placed = {one.involved_object.name for one in of_pods if one.reason == "Scheduled"}
     refused = {
         one.involved_object.name: " ".join((one.message or "").split())
@@ -79,6 +100,6 @@ def why_unscheduled(cluster: Cluster, *, run: str) -> tuple[str, ...]:
     )
 
 
-def _beginning(run: str) -> str:
-    """Say how Argo begins the names of a run's attack pods."""
-    return f"{run}-attack-"
+def _beginning(run: str, step: str) -> str:
+    """Say how Argo begins the names of a step's pods."""
+    return f"{run}-{step}-"

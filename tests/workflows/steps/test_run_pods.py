@@ -1,11 +1,11 @@
-"""A run's attack pods: which of them live, and why others came late or never."""
+"""A run's pods: which attackers live, why others came late or never, and which readers ended."""
 
 import pytest
 
 from attacker.exits import RunBrokenError
 from tests.workflows.steps.a_cluster import StandIn, a_pod
-from workflows.steps.attackers import living_attackers, why_killed, why_unscheduled
 from workflows.steps.cluster import Cluster
+from workflows.steps.run_pods import living_attackers, why_killed, why_readers_ended, why_unscheduled
 
 PODS = "/api/v1/namespaces/tests/pods"
 EVENTS = "/api/v1/namespaces/tests/events"
@@ -72,6 +72,22 @@ def test_attackers_that_did_not_end_by_themselves_are_told_with_kubernetes_reaso
     assert why_killed(cluster, run="run-1") == (
         "pod run-1-attack-1 was ended: OOMKilled: raise attacker_memory",
         "pod run-1-attack-2 was ended: Evicted: The node was low on memory.",
+    )
+
+
+def test_readers_that_failed_are_told_with_what_ended_them(stand_in: StandIn, cluster: Cluster) -> None:
+    have(
+        stand_in,
+        PODS,
+        a_pod("run-1-read-1", phase="Failed", containerStatuses=[an_end("OOMKilled")]),
+        a_pod("run-1-read-2", phase="Failed", containerStatuses=[an_end("Error")]),
+        a_pod("run-1-read-3", phase="Running"),
+        a_pod("run-1-attack-4", phase="Failed", containerStatuses=[an_end("Error")]),
+    )
+
+    assert why_readers_ended(cluster, run="run-1") == (
+        "pod run-1-read-1 ended before the report was made: OOMKilled: give more readers",
+        "pod run-1-read-2 ended before the report was made: see its log",
     )
 
 
