@@ -67,7 +67,7 @@ def attack(
 
     stop = stopped_by_signals(end_within_s=_LAST_WORDS_S)
     from attacker.bucket import Bucket  # noqa: PLC0415
-    from attacker.pod import attack_in_pod  # noqa: PLC0415  (--help need not wait for numpy and numba)
+    from attacker.pods.attack_pod import attack_in_pod  # noqa: PLC0415  (--help need not wait for numpy and numba)
 
     bucket = Bucket.connect(*_place(results), patience_s=_CREDENTIALS_S)
     raise typer.Exit(attack_in_pod(shard, run, bucket, cpus=cpus, stop=stop))
@@ -95,7 +95,7 @@ def read(
 
     stop = stopped_by_signals(end_within_s=_READERS_LAST_WORDS_S)
     from attacker.bucket import Bucket  # noqa: PLC0415
-    from attacker.reader_pod import read_in_pod  # noqa: PLC0415  (--help need not wait for numpy and numba)
+    from attacker.pods.reader_pod import read_in_pod  # noqa: PLC0415  (--help need not wait for numpy and numba)
     from attacker.repository import repository_of_this_pod  # noqa: PLC0415
 
     bucket = Bucket.connect(*_place(results or repository_of_this_pod() or ""), patience_s=_CREDENTIALS_S)
@@ -160,8 +160,8 @@ def calibrate(
 
     stop = stopped_by_signals()
     from attacker.attack import Attacker  # noqa: PLC0415  (--help need not wait for numpy and numba)
-    from attacker.calibrating import calibrated  # noqa: PLC0415
-    from attacker.calibration_text import (  # noqa: PLC0415
+    from attacker.calibration.calibrating import calibrated  # noqa: PLC0415
+    from attacker.calibration.words import (  # noqa: PLC0415
         HEADING,
         render_calibration,
         render_calibration_json,

@@ -13,9 +13,9 @@ from typing import BinaryIO
 from attacker.cgroup import Throttling, read_oom_kills, read_throttling
 from attacker.evidence import Clock, Evidence, sha256_of
 from attacker.exits import RunBrokenError
-from attacker.parquet import ROWS_FILE
 from attacker.plan import Shard
 from attacker.recording import record_rows
+from attacker.results.parquet import ROWS_FILE
 from attacker.tls import located
 from attacker.vegeta import attack_command, attack_environment
 

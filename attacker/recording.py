@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from attacker.exits import RunBrokenError
-from attacker.gob import GobReader, compile_ahead
 from attacker.measuring.duplicates import Window
 from attacker.measuring.measure import measure
 from attacker.measuring.measured import Measured
 from attacker.measuring.outline import Outlines
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.parquet import open_parquet, write_parquet
 from attacker.report.figures import LagFigures
 from attacker.report.statistics import lag_figures
-from attacker.results import Results, Text
+from attacker.results.columns import Results, Text
+from attacker.results.gob import GobReader, compile_ahead
+from attacker.results.parquet import open_parquet, write_parquet
 
 __all__ = ["Recorded", "get_ready", "record_rows"]
 

@@ -7,12 +7,12 @@ from pydantic import BaseModel, ValidationError
 
 from attacker.evidence import Evidence, sha256_of
 from attacker.exits import RunBrokenError
-from attacker.parquet import ROWS_FILE, open_parquet
 from attacker.plan import Shard
 from attacker.report.assemble import FoundShard
 from attacker.report.validity.shards import ShardState
-from attacker.results import Results
-from attacker.rows import HeldRows, Rows
+from attacker.results.columns import Results
+from attacker.results.parquet import ROWS_FILE, open_parquet
+from attacker.results.rows import HeldRows, Rows
 
 __all__ = ["NO_ROWS", "FindRows", "find_rows", "find_shard", "shard_folder"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from attacker.calibration import Calibration, Limit, Step
-from attacker.calibration_text import HEADING, render_calibration, render_step
+from attacker.calibration.search import Calibration, Limit, Step
+from attacker.calibration.words import HEADING, render_calibration, render_step
 from attacker.duration import Duration
 from attacker.exits import Exit, InvalidLoadTestError
 from attacker.measuring.errors import ErrorClass, fault_of, meaning_of

@@ -11,17 +11,17 @@ from pathlib import Path
 from attacker.api_pods import ApiPods, Snapshot, parse_snapshot, snapshot_path
 from attacker.bucket import Bucket
 from attacker.exits import Exit
-from attacker.gate import read_gate
 from attacker.measuring.measure import Reader
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import Sample
 from attacker.plan_file import Plan, parse_plan, plan_path, shards_path
-from attacker.reading_desk import Desk, reading_path
+from attacker.pods.gate import read_gate
+from attacker.pods.reading_desk import Desk, reading_path
+from attacker.pods.sharing_out import share_out
 from attacker.report.faces.text import render_text
 from attacker.report.figures import Report, Run, written_moment
 from attacker.report.verdict import EXIT_OF
 from attacker.run_folder import FindRows
-from attacker.sharing_out import share_out
 from workflows.loadtest import LoadTest
 from workflows.steps.aggregate import aggregate
 

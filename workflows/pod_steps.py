@@ -23,8 +23,8 @@ from attacker.bucket import Bucket, parse_address
 from attacker.command_line import say
 from attacker.duration import Duration
 from attacker.exits import Exit, InvalidLoadTestError, LoadTestError, RunBrokenError
-from attacker.gate import open_gate, read_gate, shut_gate
 from attacker.plan_file import Plan, plan_path, render_plan
+from attacker.pods.gate import open_gate, read_gate, shut_gate
 from attacker.repository import repository_of_this_pod
 from workflows.attacker_memory import check_attacker_memory
 from workflows.loadtest import LoadTest, Order

@@ -19,8 +19,8 @@ from attacker.measuring.loops import mix, notice_twice, pick_known, remember
 from attacker.measuring.outline import Outlines, Span
 from attacker.measuring.sample import Sample
 from attacker.measuring.sweeping import each
-from attacker.results import Ints
-from attacker.rows import Piece, Rows
+from attacker.results.columns import Ints
+from attacker.results.rows import Piece, Rows
 
 __all__ = ["ALWAYS", "COLUMNS", "Suspects", "Window", "count_duplicates", "pieces_in"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.measuring import loops
-from attacker.results import Ints
+from attacker.results.columns import Ints
 
 __all__ = ["Cells", "InFlightSearch", "Moments", "cells_over", "chosen_moments", "room_for"]
 

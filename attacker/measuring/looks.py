@@ -17,8 +17,8 @@ from attacker.measuring.in_flight import Cells, Moments, chosen_moments
 from attacker.measuring.outline import Place, success_table
 from attacker.measuring.ranks import Found, Slots, SlotTable
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.results import Ints
-from attacker.rows import Piece
+from attacker.results.columns import Ints
+from attacker.results.rows import Piece
 
 __all__ = ["KINDS", "Closer", "Lookup", "Question", "Scale", "ShardPiece", "Spread"]
 

@@ -22,7 +22,7 @@ from attacker.measuring.measured import GRID, PERCENTILES, BucketValues, Measure
 from attacker.measuring.outline import Outline, Outlines, Span, success_table
 from attacker.measuring.ranks import RankSearch, WideCounts, most_bits, rank_of
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.results import Ints
+from attacker.results.columns import Ints
 
 __all__ = ["Reader", "measure"]
 

@@ -9,7 +9,7 @@ from attacker.measuring.buckets import Buckets
 from attacker.measuring.errors import Failure
 from attacker.measuring.outline import Span
 from attacker.measuring.ranks import rank_of
-from attacker.results import Ints
+from attacker.results.columns import Ints
 
 __all__ = ["GRID", "PERCENTILES", "BucketValues", "Measured", "Ordered"]
 

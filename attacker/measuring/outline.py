@@ -9,8 +9,8 @@ import numpy.typing as npt
 from attacker.measuring.errors import Failure, failure_of
 from attacker.measuring.loops import mark_places
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.results import Ints, Text
-from attacker.rows import Piece
+from attacker.results.columns import Ints, Text
+from attacker.results.rows import Piece
 
 __all__ = ["Outline", "Outlines", "Place", "Places", "Span", "outline_of", "success_table"]
 

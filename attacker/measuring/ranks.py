@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.measuring import loops
-from attacker.results import Ints
+from attacker.results.columns import Ints
 
 __all__ = ["Found", "RankSearch", "Room", "SlotTable", "Slots", "WideCounts", "most_bits", "rank_of"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attacker.rows import Rows
+from attacker.results.rows import Rows
 
 __all__ = ["MeasuredShard", "Sample", "is_answered"]
 

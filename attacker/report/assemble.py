@@ -19,7 +19,7 @@ from attacker.report.validity.rules import Thresholds
 from attacker.report.validity.shards import ShardState
 from attacker.report.validity.workers import is_missed_at_any_load
 from attacker.report.verdict import verdict
-from attacker.rows import Rows
+from attacker.results.rows import Rows
 
 __all__ = ["FoundShard", "assemble", "measured_shard", "samples_of"]
 

@@ -17,7 +17,7 @@ from attacker.rate import Rate
 from attacker.report.figures import TargetFigures
 from attacker.report.omission import why_they_differ
 from attacker.report.statistics import figures_of
-from attacker.spool import SpooledGob
+from attacker.results.spool import SpooledGob
 
 __all__ = ["FilesReport", "report_on_files"]
 

@@ -14,8 +14,8 @@ from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample, is_answered
 from attacker.plan import Load, Shard
 from attacker.rate import Rate
-from attacker.results import Results, Text
-from attacker.rows import HeldRows
+from attacker.results.columns import Results, Text
+from attacker.results.rows import HeldRows
 from attacker.targets import Target
 
 __all__ = [

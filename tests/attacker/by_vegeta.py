@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attacker.results import Results
+from attacker.results.columns import Results
 from attacker.vegeta import find_vegeta
 
 __all__ = [

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attacker.gob import read_gob
-from attacker.results import Results
+from attacker.results.columns import Results
+from attacker.results.gob import read_gob
 from attacker.vegeta import find_vegeta
 from tests.attacker.by_vegeta import attacked, finished
 from tests.attacker.failing import RESET, a_server_that_ends_with

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attacker import gobloop
-from attacker.gob import _Strings
+from attacker.results import gobloop
+from attacker.results.gob import _Strings
 from tests.attacker.by_vegeta import message_ends
 
 __all__ = ["damaged", "decode_tightly"]

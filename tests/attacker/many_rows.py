@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from attacker.evidence import sha256_of
-from attacker.parquet import write_parquet
 from attacker.plan import Shard
-from attacker.results import Results, Text
+from attacker.results.columns import Results, Text
+from attacker.results.parquet import write_parquet
 from attacker.run_folder import shard_folder
 from tests.attacker.building import MS, START_NS, a_shard, a_target, an_evidence
 

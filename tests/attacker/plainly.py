@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from attacker.results import Ints, Results
+from attacker.results.columns import Ints, Results
 
 __all__ = ["lag_ns", "max_in_flight", "nearest_rank", "seq_gaps"]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from attacker.duration import Duration
 from attacker.exits import InvalidLoadTestError
-from attacker.gob import read_gob
 from attacker.plan import AUTO, MOST_SHARDS, Load, Shard, plan
 from attacker.rate import Rate, parse_rate
+from attacker.results.gob import read_gob
 from attacker.vegeta import attack_command, find_vegeta
 from tests.attacker.building import a_load, a_target
 from tests.attacker.loopback import Loopback

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from attacker.measuring.measured import PERCENTILES
 from attacker.recording import Recorded, get_ready, record_rows
 from attacker.report.figures import LagFigures
-from attacker.results import Results
-from attacker.rows import PIECE_ROWS
+from attacker.results.columns import Results
+from attacker.results.rows import PIECE_ROWS
 from tests.attacker.by_vegeta import a_record, columns_of, gob_of, message_ends
 from tests.attacker.corpus import INTERVAL_NS, KINDS, Corpus
 from tests.attacker.damaging import damaged

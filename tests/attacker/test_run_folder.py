@@ -5,11 +5,11 @@ import pytest
 
 from attacker.evidence import Evidence, sha256_of
 from attacker.measuring.sample import MeasuredShard
-from attacker.parquet import write_parquet
 from attacker.report.assemble import FoundShard
 from attacker.report.figures import Figures
 from attacker.report.statistics import figures_of
 from attacker.report.validity.shards import doubts_on_shard
+from attacker.results.parquet import write_parquet
 from attacker.run_folder import find_shard, shard_folder
 from tests.attacker.building import MS, a_measured_shard, a_shard, an_evidence, measured_of, rows
 

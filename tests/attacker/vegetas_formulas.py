@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import Any
 
-from attacker.results import Results
+from attacker.results.columns import Results
 
 __all__ = ["exact_fields", "exact_fields_told"]
 

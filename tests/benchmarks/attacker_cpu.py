@@ -12,9 +12,9 @@ from pathlib import Path
 
 from attacker.attack import Attacker, attack
 from attacker.duration import Duration
-from attacker.gob import read_gob
 from attacker.plan import Shard
 from attacker.rate import Rate
+from attacker.results.gob import read_gob
 from attacker.sending import Sending
 from attacker.targets import Target
 from attacker.trivial_server import cpu_ns_of

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from attacker.gob import GobReader
+from attacker.results.gob import GobReader
 from tests.benchmarks.measuring import PYTHON, VEGETA, Row, median_of, run, tell
 from tests.benchmarks.results_files import size_of
 

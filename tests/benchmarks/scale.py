@@ -89,8 +89,8 @@ def _by_readers(given: argparse.Namespace, made: "MadeRun") -> None:
     from attacker.bucket import Bucket  # noqa: PLC0415
     from attacker.duration import Duration  # noqa: PLC0415
     from attacker.plan_file import Plan, plan_path, render_plan  # noqa: PLC0415
-    from attacker.reading_desk import Desk  # noqa: PLC0415
-    from attacker.sharing_out import share_out  # noqa: PLC0415
+    from attacker.pods.reading_desk import Desk  # noqa: PLC0415
+    from attacker.pods.sharing_out import share_out  # noqa: PLC0415
     from tests.benchmarks.measuring import PYTHON  # noqa: PLC0415
     from workflows.steps import aggregate as step  # noqa: PLC0415
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from attacker.evidence import Evidence, sha256_of
-from attacker.parquet import write_parquet
 from attacker.plan import Shard
 from attacker.report.figures import Run
-from attacker.results import Ints, Results, Text
+from attacker.results.columns import Ints, Results, Text
+from attacker.results.parquet import write_parquet
 from attacker.run_folder import shard_folder
 from workflows.loadtest import LoadTest
 from workflows.loadtest_file import parse_loadtest

@@ -210,7 +210,7 @@ def test_the_attackers_image_brings_its_compiled_code_along() -> None:
     main = {
         "name": "main",
         "image": f"{REGISTRY}/loadtest-attacker:1",
-        "command": ["python", "-m", "attacker.gob"],
+        "command": ["python", "-m", "attacker.results.gob"],
         "env": [{"name": "NUMBA_DEBUG_CACHE", "value": "1"}],
         "securityContext": {
             "allowPrivilegeEscalation": False,

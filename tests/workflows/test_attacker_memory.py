@@ -30,7 +30,7 @@ def test_pods_that_could_not_record_are_refused_with_what_would_do() -> None:
 RECORD = """
 import sys
 from pathlib import Path
-import attacker.pod
+import attacker.pods.attack_pod
 from attacker.recording import get_ready, record_rows
 folder = Path(sys.argv[1])
 get_ready(folder)

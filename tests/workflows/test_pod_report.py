@@ -11,13 +11,13 @@ import pytest
 from attacker.api_pods import ApiPod, Snapshot, render_snapshot, snapshot_path
 from attacker.bucket import Bucket
 from attacker.exits import Exit, RunBrokenError
-from attacker.gate import open_gate, shut_gate
 from attacker.plan_file import Plan, plan_path, render_plan
-from attacker.reading_desk import reading_path
+from attacker.pods.gate import open_gate, shut_gate
+from attacker.pods.reading_desk import reading_path
 from attacker.report.figures import Outcome, Report
+from tests.attacker.attack_pods import a_bucket, ended, plan_in, start_pod
 from tests.attacker.building import START_NS
 from tests.attacker.loopback import Loopback, loopback
-from tests.attacker.pods import a_bucket, ended, plan_in, start_pod
 from tests.attacker.reader_pods import reader_pods
 from tests.workflows.steps.a_cluster import StandIn, a_pod, kubeconfig
 from workflows.loadtest import LoadTest

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from attacker.api_pods import ApiPod, Snapshot, render_snapshot, snapshot_path
-from attacker.barrier import Files
 from attacker.exits import LoadTestError
+from attacker.pods.barrier import Files
 from workflows.steps.cluster import Cluster, asking
 from workflows.steps.deploy import API_NAME
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from attacker.measuring.buckets import SECOND_NS
 from attacker.measuring.measured import GRID, Measured, Ordered
-from attacker.results import Ints
+from attacker.results.columns import Ints
 
 __all__ = ["Distribution", "TimeSeries", "distribution_of", "time_series_of"]
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from attacker.measuring.duplicates import ALWAYS, Window, count_duplicates, pieces_in
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.results import Ints, Results
-from attacker.rows import HeldRows, Piece, piece_of
+from attacker.results.columns import Ints, Results
+from attacker.results.rows import HeldRows, Piece, piece_of
 from tests.attacker.building import MS, START_NS, rows
 
 Row = tuple[int, int, int]

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 import trustme
 
-from attacker.gob import read_gob
 from attacker.measuring.errors import ErrorClass
 from attacker.measuring.sample import MeasuredShard, is_answered
 from attacker.report.figures import ErrorCount
 from attacker.report.statistics import figures_of
-from attacker.results import Results
-from attacker.rows import HeldRows
+from attacker.results.columns import Results
+from attacker.results.gob import read_gob
+from attacker.results.rows import HeldRows
 from tests.attacker.building import measured_of
 from tests.attacker.by_vegeta import attacked
 from tests.attacker.failing import HANG_UP, RESET, a_name_server, a_server_that_ends_with

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from attacker.measuring.in_flight import InFlightSearch, Moments, cells_over, chosen_moments
 from attacker.measuring.loops import count_cells
-from attacker.results import Ints
+from attacker.results.columns import Ints
 from tests.attacker.building import START_NS
 from tests.attacker.plainly import max_in_flight
 

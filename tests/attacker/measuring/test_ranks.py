@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from attacker.measuring import loops
 from attacker.measuring.ranks import Found, RankSearch, Room, SlotTable, WideCounts, rank_of
-from attacker.results import Ints
+from attacker.results.columns import Ints
 
 LEAST, LARGEST = -(2**63), 2**63 - 1
 USUAL, LITTLE = Room(), Room(counters=64, kept=4)

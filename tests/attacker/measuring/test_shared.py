@@ -22,7 +22,6 @@ from attacker.measuring.packing import pack, unpack
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.measuring.shared import AtOnce, Shared, answered
-from attacker.parquet import write_parquet
 from attacker.plan import Shard
 from attacker.plan_file import Plan, render_plan
 from attacker.report.assemble import FoundShard, assemble
@@ -30,8 +29,9 @@ from attacker.report.faces.plots import plots_of
 from attacker.report.faces.series import distribution_of, time_series_of
 from attacker.report.figures import Run, VerdictResult
 from attacker.report.statistics import figures_of
-from attacker.results import Results
-from attacker.rows import HeldRows
+from attacker.results.columns import Results
+from attacker.results.parquet import write_parquet
+from attacker.results.rows import HeldRows
 from attacker.run_folder import find_shard, shard_folder
 from attacker.share import ShareProcess
 from tests.attacker.building import MS, START_NS, a_shard, a_target, an_evidence, rows

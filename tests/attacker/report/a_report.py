@@ -21,8 +21,8 @@ from attacker.report.figures import (
 )
 from attacker.report.omission import why_they_differ
 from attacker.report.statistics import figures_of
-from attacker.results import Ints, Results, Text
-from attacker.rows import HeldRows
+from attacker.results.columns import Ints, Results, Text
+from attacker.results.rows import HeldRows
 from tests.attacker.building import measured_of
 
 __all__ = [

@@ -7,7 +7,7 @@ import pytest
 
 from attacker.measuring.sample import MeasuredShard
 from attacker.report.statistics import figures_of
-from attacker.rows import HeldRows
+from attacker.results.rows import HeldRows
 from tests.attacker.building import measured_of
 from tests.attacker.corpus import KINDS, Corpus
 from tests.attacker.report.second_way import SecondWay

@@ -10,7 +10,7 @@ from attacker.report.assemble import FoundShard, assemble
 from attacker.report.figures import Report, Run, VerdictResult
 from attacker.report.objectives import parse_objective
 from attacker.report.validity.shards import ShardState
-from attacker.rows import HeldRows
+from attacker.results.rows import HeldRows
 from attacker.sending import Sending
 from tests.attacker.building import MS, START_NS, a_shard, a_target, an_evidence, rows
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from attacker.gob import read_gob
 from attacker.measuring.errors import normalise_error
 from attacker.measuring.sample import MeasuredShard, Sample
 from attacker.report.figures import Figures, LagFigures, LatencyFigures
 from attacker.report.statistics import figures_of, lag_figures
-from attacker.results import Results
-from attacker.rows import HeldRows
+from attacker.results.columns import Results
+from attacker.results.gob import read_gob
+from attacker.results.rows import HeldRows
 from attacker.vegeta import find_vegeta
 from tests.attacker.building import MS, START_NS, a_measured_shard, measured_of, measured_together, rows
 from tests.attacker.report.a_report import an_error

@@ -1,0 +1,1 @@
+"""What attackers' and readers' pods do, and how they find each other through files in the bucket."""
