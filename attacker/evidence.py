@@ -5,9 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from attacker.report.figures import LagFigures
-
-__all__ = ["Clock", "Evidence", "sha256_of"]
+__all__ = ["Clock", "Evidence", "LagFigures", "sha256_of"]
 
 
 class Clock(BaseModel):
@@ -19,6 +17,16 @@ class Clock(BaseModel):
     """The server's time less this one's."""
     uncertainty_ns: int
     """The offset is no farther from the true one than this: half of the time that the answer took, and rounding."""
+
+
+class LagFigures(BaseModel):
+    """How late requests were sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    p50: int
+    p99: int
+    max: int
 
 
 class Evidence(BaseModel):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attacker.evidence import LagFigures
 from attacker.exits import RunBrokenError
 from attacker.measuring.duplicates import Window
 from attacker.measuring.measure import measure
@@ -14,7 +15,6 @@ from attacker.measuring.measured import Measured
 from attacker.measuring.outline import Outlines
 from attacker.measuring.reading import Here
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.report.figures import LagFigures
 from attacker.report.statistics import lag_figures
 from attacker.results.columns import Results, Text
 from attacker.results.gob import GobReader, compile_ahead

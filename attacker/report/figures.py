@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from attacker.evidence import LagFigures
 from attacker.measuring.errors import ErrorClass, Fault
 
 __all__ = [
@@ -15,7 +16,6 @@ __all__ = [
     "Figures",
     "Finding",
     "Judged",
-    "LagFigures",
     "LatencyFigures",
     "Outcome",
     "Report",
@@ -42,14 +42,6 @@ class LatencyFigures(_Value):
     p99: int
     p99_9: int = Field(alias="p99.9")
     p99_99: int = Field(alias="p99.99")
-    max: int
-
-
-class LagFigures(_Value):
-    """How late requests were sent."""
-
-    p50: int
-    p99: int
     max: int
 
 

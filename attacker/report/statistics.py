@@ -1,9 +1,10 @@
 """From what was measured to figures: exact, over all the rows of all the shards, never averaged, never estimated."""
 
+from attacker.evidence import LagFigures
 from attacker.measuring.errors import count_by_class, fault_of
 from attacker.measuring.measured import PERCENTILES, Measured, Ordered
 from attacker.measuring.outline import Span
-from attacker.report.figures import AttackFigures, ErrorCount, Figures, LagFigures, LatencyFigures
+from attacker.report.figures import AttackFigures, ErrorCount, Figures, LatencyFigures
 
 __all__ = ["figures_of", "lag_figures"]
 

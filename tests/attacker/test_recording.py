@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from attacker.evidence import LagFigures
 from attacker.measuring.measured import PERCENTILES
 from attacker.recording import Recorded, get_ready, record_rows
-from attacker.report.figures import LagFigures
 from attacker.results.columns import Results
 from attacker.results.rows import PIECE_ROWS
 from tests.attacker.by_vegeta import a_record, columns_of, gob_of, message_ends

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from attacker.evidence import LagFigures
 from attacker.measuring.errors import normalise_error
 from attacker.measuring.sample import MeasuredShard, Sample
-from attacker.report.figures import Figures, LagFigures, LatencyFigures
+from attacker.report.figures import Figures, LatencyFigures
 from attacker.report.statistics import figures_of, lag_figures
 from attacker.results.columns import Results
 from attacker.results.gob import read_gob

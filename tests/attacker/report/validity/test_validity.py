@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attacker.api_pods import ApiPod, ApiPods, Snapshot
-from attacker.report.figures import Checked, ErrorCount, Figures, LagFigures, Outcome
+from attacker.evidence import LagFigures
+from attacker.report.figures import Checked, ErrorCount, Figures, Outcome
 from attacker.report.statistics import figures_of
 from attacker.report.validity.judging import check, doubts_of
 from attacker.report.validity.measurement import Measurement, TargetState
