@@ -136,8 +136,10 @@ def following(*options: str, cwd: Path, **environment: str) -> Iterator[Followin
     run = ""
 
     def begun() -> str | None:
-        assert process.poll() is None, process.communicate()
-        return next(iter(_runs() - known), None)
+        has_ended = process.poll() is not None  # before the look: a run that fails at once is there by then
+        found = next(iter(_runs() - known), None)
+        assert found or not has_ended, process.communicate()
+        return found
 
     try:
         run = eventually(begun, timeout_s=60)
