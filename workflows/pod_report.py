@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from attacker.api_pods import ApiPods, Snapshot, parse_snapshot, snapshot_path
@@ -24,6 +25,8 @@ from attacker.report.verdict import EXIT_OF
 from attacker.run_folder import FindRows
 from workflows.loadtest import LoadTest
 from workflows.steps.aggregate import aggregate
+from workflows.steps.cluster import Cluster, connect
+from workflows.steps.run_pods import living_attackers, why_killed, why_readers_ended, why_unscheduled
 
 __all__ = ["Finished", "Made", "reported"]
 
@@ -33,6 +36,9 @@ _LAST_SNAPSHOT_S = 45.0
 """How long is waited for who removes the API: its pod starts together with this one."""
 _POLL_S = 0.25
 _WIDTH = 100
+
+_FindCluster = Callable[[], Cluster]
+"""Connects when it is first asked: most reports need no cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +90,18 @@ def reported(loadtest: LoadTest, finished: Finished, bucket: Bucket) -> Made | N
 
 
 def _made(loadtest: LoadTest, finished: Finished, planned: Plan, bucket: Bucket) -> Made:
-    _wait_for_last_shards(planned, finished, bucket)
+    cluster: _FindCluster = cache(lambda: connect(finished.namespace))
+    _wait_for_last_shards(planned, cluster, bucket)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        with _brought(planned, finished, folder, bucket, readers=loadtest.readers) as brought:
+        with _brought(planned, cluster, folder, bucket, readers=loadtest.readers) as brought:
             is_whole = all((folder / "shards" / shard.name / "shard.json").is_file() for shard in planned.shards)
             made = aggregate(
                 loadtest,
                 planned.shards,
                 _run(loadtest, finished),
                 folder,
-                doubts=(*_doubts(finished, is_whole=is_whole), *brought.troubles),
+                doubts=(*_doubts(finished, cluster, is_whole=is_whole), *brought.troubles),
                 api=None if loadtest.api_url else _api_pods(finished.run, bucket),
                 reader=brought.reader,
                 rows_in=brought.rows_in,
@@ -115,12 +122,12 @@ class _Brought:
 
 
 @contextmanager
-def _brought(planned: Plan, finished: Finished, folder: Path, bucket: Bucket, *, readers: int) -> Iterator[_Brought]:
+def _brought(planned: Plan, cluster: _FindCluster, folder: Path, bucket: Bucket, *, readers: int) -> Iterator[_Brought]:
     """Bring what was measured into a folder; of several readers, each brings a share of it into its own."""
     if readers == 1:
         yield _Brought(troubles=bucket.download(shards_path(planned.run), folder / "shards"))
         return
-    desk = Desk(planned.run, bucket, readers=readers, ended=lambda: _ended_readers(finished))
+    desk = Desk(planned.run, bucket, readers=readers, ended=lambda: why_readers_ended(cluster(), run=planned.run))
     try:
         shared = share_out(planned, folder, bucket, desk)
         yield _Brought(troubles=shared.troubles, reader=lambda _: shared.reader, rows_in=shared.rows_in)
@@ -128,21 +135,11 @@ def _brought(planned: Plan, finished: Finished, folder: Path, bucket: Bucket, *,
         bucket.clear(f"{reading_path(planned.run)}/")
 
 
-def _ended_readers(finished: Finished) -> tuple[str, ...]:
-    from workflows.steps.cluster import connect  # noqa: PLC0415  (most runs need no cluster here)
-    from workflows.steps.run_pods import why_readers_ended  # noqa: PLC0415
-
-    return why_readers_ended(connect(finished.namespace), run=finished.run)
-
-
-def _wait_for_last_shards(planned: Plan, finished: Finished, bucket: Bucket) -> None:
+def _wait_for_last_shards(planned: Plan, cluster: _FindCluster, bucket: Bucket) -> None:
     """Wait until every shard has said its last, for as long as its pod lives to do so, and not for ever."""
     until = time.monotonic() + _LAST_SHARDS_S
     while not _have_all_ended(planned, bucket) and time.monotonic() < until:
-        from workflows.steps.cluster import connect  # noqa: PLC0415  (most runs need no cluster here)
-        from workflows.steps.run_pods import living_attackers  # noqa: PLC0415
-
-        if not living_attackers(connect(finished.namespace), run=finished.run):
+        if not living_attackers(cluster(), run=planned.run):
             return
         time.sleep(_POLL_S)
 
@@ -171,14 +168,10 @@ def _snapshot(run: str, moment: str, bucket: Bucket) -> Snapshot | None:
     return None if data is None else parse_snapshot(data)
 
 
-def _doubts(finished: Finished, *, is_whole: bool) -> tuple[str, ...]:
+def _doubts(finished: Finished, cluster: _FindCluster, *, is_whole: bool) -> tuple[str, ...]:
     """Say what the shards' own evidence does not."""
     if not is_whole:
-        from workflows.steps.cluster import connect  # noqa: PLC0415
-        from workflows.steps.run_pods import why_killed, why_unscheduled  # noqa: PLC0415
-
-        cluster = connect(finished.namespace)
-        return (*why_unscheduled(cluster, run=finished.run), *why_killed(cluster, run=finished.run))
+        return (*why_unscheduled(cluster(), run=finished.run), *why_killed(cluster(), run=finished.run))
     if finished.status != "Succeeded":
         return (f"the run did not come to its end: Argo calls it {finished.status}",)
     return ()

@@ -41,7 +41,7 @@ class Desk:
         *,
         readers: int,
         patience_s: float = _SILENT_READER_S,
-        ended: Callable[[], Sequence[str]] = lambda: (),
+        ended: Callable[[], tuple[str, ...]] = lambda: (),
         look_after_s: float = _LOOK_AFTER_S,
     ) -> None:
         """Name who is to be asked.
@@ -85,7 +85,7 @@ class Desk:
             now_s, ended = time.monotonic(), tuple[str, ...]()
             if now_s >= looked_after_s + self._look_after_s:
                 # Before the look at what they said: one may have answered, or said why not, and then ended.
-                looked_after_s, ended = now_s, tuple(self._ended())
+                looked_after_s, ended = now_s, self._ended()
             self._look()
             if answer in self._names:
                 break
